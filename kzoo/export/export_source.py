@@ -108,7 +108,13 @@ class ConversionJob:
 
     @classmethod
     def of(
-        cls, subject: ExportSource, folder: Path, work: Path, *, version: int, about: JsonObject
+        cls,
+        subject: ExportSource,
+        folder: Path,
+        work: Path,
+        *,
+        version: int,
+        about: JsonObject | None = None,
     ) -> "ConversionJob":
         run = subject.run
         return cls(
@@ -125,7 +131,7 @@ class ConversionJob:
             postprocessing=list(run.postprocessing) if run else [],
             labels=[str(label) for label in subject.labels],
             targets=[str(target) for target in subject.targets],
-            about=about,
+            about=about or {},
         )
 
 

@@ -417,6 +417,13 @@ def test_images_are_cropped_to_the_middle_and_not_squashed():
     assert halves[0, 0].tolist() == [255, 0, 0] and halves[0, -1].tolist() == [0, 0, 255]
 
 
+@pytest.mark.parametrize("width", [29, 58, 116, 123])
+def test_a_crop_that_rounding_makes_too_large_stays_in_the_image(width):
+    """28 * (29 / 28) is more than 29 by the last bit."""
+    image = Image.new("RGB", (width, 2 * width), "white")
+    assert (decode(image, (28, 28, 3)) == 255).all()
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation_is_applied(tmp_path, orientation):
     upright = np.zeros((16, 16, 3), "uint8")

@@ -84,7 +84,7 @@ async function predictInput({ about, path, onInput, promise }, input, signal, pr
   const response = await predict(path, input, { signal, query: `?${[`top=${TOP}`, "history=true", ...parameters].join("&")}`, progress });
   const shown = showPredictions(about, response, input, () => downloadCsv(path, input, parameters));
   if (about.explains && !input.many && input.json?.length === 1) shown.node.append(explanationPart(() => explain(path, input)));
-  if (about.copies && !input.many && response.predictions.length === 1) shown.node.append(copyButton(() => answerText(about, response)));
+  if (about.isLocal && !input.many && response.predictions.length === 1) shown.node.append(copyButton(() => answerText(about, response)));
   return shown;
 }
 
@@ -140,12 +140,14 @@ function photographs(context) {
   const previews = make("div", { class: "previews" });
   const input = make("input", { type: "file", accept: "image/*", multiple: true, change: () => take([...input.files]) });
   const zone = dropZone(input, "dropImage", (dropped) => take(dropped));
-  const form = predictionForm(context, [zone, previews], async () => {
+  const camera = make("input", { type: "file", accept: "image/*", capture: "environment", change: () => take([...camera.files]) });
+  const photo = context.about.isLocal && matchMedia("(pointer: coarse)").matches ? [make("label", { class: "camera" }, camera, make("span", { say: "takePhoto" }))] : [];
+  const form = predictionForm(context, [zone, ...photo, previews], async () => {
     if (!files.length) throw new Problem("imageFirst", {}, input);
     const notImage = files.find((file) => file.type && !file.type.startsWith("image/"));
     if (notImage) throw new Problem("noImage", { name: notImage.name }, input);
     const notes = [];
-    const sent = await Promise.all(files.map((file) => resized(file, notes)));
+    const sent = context.about.isLocal ? files : await Promise.all(files.map((file) => resized(file, notes)));
     const names = files.map((file) => file.name);
     return sent.length === 1 ? { file: sent[0], names, notes } : { files: sent, names, pictures: urls, notes };
   });

@@ -269,6 +269,7 @@ export const STRINGS = {
   limits: ["Limits", "局限"],
   dataFrom: ["Data: {source}. Licence: {licence}.", "数据：{source}。许可：{licence}。"],
   rowsDone: ["{n} of {all} rows.", "已完成 {n} 行，共 {all} 行。"],
+  takePhoto: ["Take a photo", "拍照"],
   copyAnswer: ["Copy the prediction", "复制预测结果"],
   other: ["other (type it)", "其他（请输入）"],
   otherValue: ["{name}: another value", "{name}：其他值"],

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 40_000_000
 _RUNTIME = "node"
-_UNSUPPORTED = "images, texts and series are not supported yet. Export to onnx, for kzoo serve"
+_UNSUPPORTED = "texts and series are not supported yet. Export to onnx, for kzoo serve"
 
 
 def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
     """Write the page with the model in it."""
-    if not kind(network.input_name).is_table:
+    if not _is_supported(network.input_name):
         raise KzooError(_UNSUPPORTED)
     description, bundle, program_module = (
         import_module(name)
@@ -48,6 +48,12 @@ def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
         )
     file.write_text(html, "utf-8", newline="\n")
     return dict(weights=len(weights))
+
+
+def _is_supported(inputs: str) -> bool:
+    """Return whether the page has forms for a kind of input: tables and images."""
+    described = kind(inputs)
+    return described.is_table or "pixels" in described.facts
 
 
 def _cannot_run() -> str | None:
@@ -108,7 +114,7 @@ class Session:
 
 def _refuses(spec: JsonObject) -> str | None:
     inputs = spec["config"].get("inputs")
-    if inputs and not kind(inputs).is_table:
+    if inputs and not _is_supported(inputs):
         return _UNSUPPORTED
     return refuses_votes(spec)
 

@@ -12,12 +12,12 @@ languageButton(document.getElementById("language"));
 translate();
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault()); // a file dropped beside a drop zone must not replace the page
 document.title = `${facts.name} · kzoo`;
-const part = predictionPart({ ...facts, copies: true }, "", () => {});
+const part = predictionPart({ ...facts, isLocal: true }, "", () => {});
 const stays = make("p", { class: "stays", say: "nothingLeaves" });
 main.replaceChildren(headPart(facts, stays), ...[scorePart(facts)].filter(Boolean), make("h2", { say: "try" }), part.element, limitsPart());
 document.getElementById("bottom").append(make("span", { say: ["exportedOn", { date: facts.created }] }));
 part.element.addEventListener("change", followFields);
-part.element.querySelector("form").requestSubmit(); // the example
+if (facts.input.facts.includes("columns") && facts.example !== null) part.element.querySelector("form").requestSubmit(); // the example
 
 /** Predict again when a field of a row, or the confidence, was changed. */
 function followFields({ target }) {

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kzoo.export.card import limits
-from kzoo.inference.kinds.rows.inference import codes_of, example, form, missing_value_categories
+from kzoo.inference.kinds.rows.inference import codes_of, missing_value_categories
 from kzoo.inference.postprocessors import conformal
 from kzoo.inference.postprocessors.conformal_scores import cell_scores_at, score_at
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, Step
@@ -25,7 +25,7 @@ from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.inference.predictions import Predictions
 from kzoo.inference.tables.zones import offset_of
 from kzoo.inference.tasks import classes, labels, ordinal, quantiles, values
-from kzoo.problems.kinds import array_preprocessor, kind, takes_ready_arrays
+from kzoo.problems.kinds import array_preprocessor, kind, kind_of, takes_ready_arrays
 from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.problems.tasks import Problem, problem, problem_for
 from kzoo.utils.errors import KzooError
@@ -41,6 +41,8 @@ _COUNTED = 100_000  # training rows among which categories were counted, see `kz
 _HASH_DIGITS = 12
 _LEVELS = (0.8, 0.9, 0.95, 0.99)  # that the page offers
 _SCORE_DIGITS = 7
+_MOST_NUMBERS = 1000  # of an example of arrays
+_MOST_CHANNELS = 3  # of images
 # the functions whose predictions `predictions.js` computes -> their name there
 _TASKS: dict[Any, str] = {
     classes.answer: "classes",
@@ -79,6 +81,10 @@ def stored_model(network: "Network") -> JsonObject:
         )
     names = _class_names(network, solved)
     reader = network.preprocessing or array_preprocessor(network.input_name, _shape(network))
+    if "resize" in reader and reader["shape"][-1] > _MOST_CHANNELS:
+        raise KzooError(
+            "images with transparency are not supported. Train on 3 channels, or export to onnx, for kzoo serve"
+        )
     return dict(
         name=network.name,
         kind=network.output_name,
@@ -128,8 +134,8 @@ def _target_names(network: "Network", names: Sequence[str]) -> list[str]:
 def _stored_reader(
     reader: Mapping[str, Any], statistics: Mapping[str, Any], data: Mapping[str, Any] | None
 ) -> JsonObject:
-    """Return the preprocessor without rare categories."""
-    if takes_ready_arrays(reader):
+    """Return the preprocessor of a table without rare categories; {} of images and arrays, whose shape is enough."""
+    if "columns" not in reader:
         return {}
     counts = iter(_category_counts(statistics, data))
     columns = []
@@ -137,10 +143,10 @@ def _stored_reader(
         if column["kind"] == "category":
             columns.append(_stored_category(column, next(counts, None)))
             continue
-        if column["kind"] not in ("number", "date"):
+        if column["kind"] not in ("number", "date", "text"):
             raise KzooError(
-                f"column {column['name']!r} is a {column['kind']}, which is not supported yet. Train with drop=, or "
-                "export to onnx, for kzoo serve"
+                f"column {column['name']!r} is a {column['kind']}, which is not supported. Train with drop=, or export "
+                "to onnx, for kzoo serve"
             )
         columns.append(dict(column))
     zones = reader.get("zones") or {}
@@ -267,7 +273,7 @@ def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
     about, spec = network.about, network.spec
     data = about["data"]
     reader = network.preprocessing
-    is_raw = bool(stored["reader"])
+    is_raw = reader is not None and not takes_ready_arrays(reader)
     facts = kind(network.input_name).facts
     return dict(
         name=network.name,
@@ -302,10 +308,10 @@ def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
 
 
 def _form(reader: Any, stored: JsonObject) -> JsonObject:
-    """Return the fields of the form: those of the preprocessor, without rare categories."""
-    columns = {column["name"]: column for column in stored["columns"]}
-    fields = form(reader)["columns"]
-    for field in fields:
+    """Return the form of the preprocessor; of a table, without rare categories."""
+    described: JsonObject = kind_of(reader).inference.form(reader)
+    columns = {column["name"]: column for column in stored.get("columns", ())}
+    for field in described["columns"] if columns else ():
         if field["kind"] == "category":
             names = columns[field["name"]]["values"]
             field |= dict(
@@ -313,16 +319,16 @@ def _form(reader: Any, stored: JsonObject) -> JsonObject:
                 default=next(iter(names), None),
                 others=bool(columns[field["name"]]["hashed"]),
             )
-    return {"columns": fields}
+    return described
 
 
 def _example(network: "Network", reader: Any, stored: JsonObject) -> Any:
-    """Return a row of medians and most frequent categories; of arrays, the first golden input, which is drawn."""
+    """Return a row of medians and most frequent categories; of small arrays, the first golden input, which is drawn."""
     with np.load(Path(network.folder) / "golden.npz") as golden:
         x = golden["x_1"][0]
     if not stored:
-        return x.tolist()
-    row = example(reader, x)
+        return x.tolist() if x.size <= _MOST_NUMBERS else None
+    row = kind_of(reader).inference.example(reader, x)
     names = {column["name"]: column.get("values") for column in stored["columns"]}
     return {
         name: next(iter(names[name] or ()), None) if names[name] is not None else cell

@@ -1,6 +1,7 @@
 // The model of this page: from cells or numbers to predictions, here or in a worker.
 
 import { decoded, readTable } from "./csv_files.js";
+import { pixelsOf } from "./images.js";
 import { network } from "./network.js";
 import { cellsOf, columnNames, csvLine, inputText, predictionOf, promiseOf, responseOf } from "./predictions.js";
 import { ModelError } from "./python.js";
@@ -38,21 +39,37 @@ export function createModel(stored, weights) {
     return { predictions, csv: lines };
   }
 
-  /** `input` has `json` (objects, or rows of numbers), `text` (CSV) or `bytes` (of a CSV file). */
+  async function predictArrays(input, options, progress) {
+    const [x, count] = input.files ? await numbersOfFiles(input.files, progress) : numbersOf(input.json, stored.shape);
+    const predictions = [], lines = [csvLine(["input", ...columnNames(stored, options)])];
+    await predictRows(x, count, options, progress, (prediction, row) => {
+      predictions.push(responseOf(stored, prediction, options, row));
+      lines.push(csvLine([input.files?.[row].name ?? String(row), ...cellsOf(stored, prediction)]));
+    });
+    return { predictions, csv: lines };
+  }
+
+  async function numbersOfFiles(files, progress) {
+    const images = [];
+    for (const file of files) {
+      images.push(await pixelsOf(file, stored.shape));
+      await progress(images.length, files.length);
+    }
+    return [Float32Array.from(images.flatMap((image) => Array.from(image))), files.length];
+  }
+
+  /** `input` has `json` (objects, rows of numbers, or pixels), `text` (CSV), `bytes` (of a CSV file), or `files` (images). */
   return async function predict(input, options, progress = async () => {}) {
     const notes = [], promise = promiseOf(stored, options);
-    let result;
-    if (input.json && !stored.reader.columns) {
-      const [x, count] = numbersOf(input.json, stored.shape), predictions = [];
-      await predictRows(x, count, options, progress, (prediction, row) => predictions.push(responseOf(stored, prediction, options, row)));
-      result = { predictions, csv: [] };
-    } else {
-      const table = input.json ? tableOfObjects(input.json) : readTable(input.text === undefined ? decoded(input.bytes, NAME, notes) : input.text.replaceAll("\r\n", "\n").replace(/^\ufeff/, ""), NAME, notes);
-      result = await predictTable(table, options, progress, notes);
-    }
+    const result = stored.reader.columns ? await predictTable(tableOf(input, notes), options, progress, notes) : await predictArrays(input, options, progress);
     notes.push(...(promise?.notes ?? []));
     return { predictions: result.predictions, csv: result.csv, ...(promise ? { promise: promise.text } : {}), ...(notes.length ? { notes } : {}) };
   };
+}
+
+function tableOf({ json, text, bytes }, notes) {
+  if (json) return tableOfObjects(json);
+  return readTable(text === undefined ? decoded(bytes, NAME, notes) : text.replaceAll("\r\n", "\n").replace(/^\ufeff/, ""), NAME, notes);
 }
 
 /** Return rows of numbers of the input shape of the network, one after another, and how many they are; or a single row. */

@@ -5,6 +5,7 @@ import { hint } from "./near_names.js";
 import { MISSING, possibleNumbers, readNumbers, textsOf, unseenThousands } from "./numbers.js";
 import { general, listed, ModelError, plural, repr, shown, strip } from "./python.js";
 import { sha256 } from "./sha256.js";
+import { hashedIds } from "./tokens.js";
 
 const MOST = 12, SHOWN = 3, MIN_UNREAD = 5;
 const HASH_DIGITS = 12;
@@ -28,6 +29,10 @@ export function encodeRows(reader, table, notes) {
   const learned = reader.columns.map((column) => (column.kind === "date" ? withDateFormat(reader, column, table, notes) : column));
   for (const column of learned) {
     const cells = table.columns.get(column.name);
+    if (column.kind === "text") {
+      features.push(...textIds(column, cells));
+      continue;
+    }
     if (column.kind === "category") {
       const [codes, words] = categoryCodes(column, table);
       features.push(codes);
@@ -86,6 +91,16 @@ function categoryCodes(column, table) {
     return known.get(cell);
   });
   return [codes, cells];
+}
+
+/** Return the ids of the texts of a column: an array for each position in a text, with zeros after its end. */
+function textIds(column, cells) {
+  const positions = Array.from({ length: column.length }, () => new Float64Array(cells.length));
+  cells.forEach((cell, row) => {
+    if (cell === null || MISSING.has(strip(String(cell)))) return;
+    hashedIds(String(cell), column.buckets, column.length).forEach((id, position) => { positions[position][row] = id; });
+  });
+  return positions;
 }
 
 function hashOf(column, word) {

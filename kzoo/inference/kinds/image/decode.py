@@ -299,9 +299,11 @@ def _to_shape(image: Image.Image, shape: Sequence[int]) -> np.ndarray:
     image = _eight_bit(image, MODES[channels])
     if image.size != (width, height):
         share = min(image.width / width, image.height / height)
-        left = (image.width - share * width) / 2
-        top = (image.height - share * height) / 2
-        box = (left, top, left + share * width, top + share * height)
+        # rounding may exceed the image by the last bit, which Pillow refuses
+        left = max((image.width - share * width) / 2, 0.0)
+        top = max((image.height - share * height) / 2, 0.0)
+        right = min(left + share * width, image.width)
+        box = (left, top, right, min(top + share * height, image.height))
         image = image.resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
     return np.frombuffer(image.tobytes(), "uint8").reshape(shape)
 

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import warnings
+from itertools import pairwise
 from types import SimpleNamespace
 
 import hard_cells
@@ -22,6 +23,11 @@ import kzoo.runtime
 from kzoo.export.formats import html
 from kzoo.export.formats.html import bundle, description
 from kzoo.inference.encode import predictions_of
+from kzoo.inference.kinds.image.decode import decode
+from kzoo.inference.kinds.rows.texts import hash_texts
+from kzoo.inference.kinds.text.inference import AsTexts
+from kzoo.inference.kinds.text.inference import read as read_texts
+from kzoo.inference.kinds.text.tokenizer import Tokenizer
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.problems.tasks import Target, problem
@@ -241,8 +247,11 @@ def test_a_file_is_predicted_in_a_worker_and_saved_for_a_spreadsheet(pages, visi
     file.write_text(hard_cells.csv(cells), "utf-8")
     tab = visit(exported)
     tab.way("way_table")
+    workers = []
+    tab.page.on("worker", workers.append)
     tab.page.locator("input[type=file]").set_input_files(file)
     assert_mentions(tab.answer(), "50 rows")
+    assert len(workers) == 1
     with tab.page.expect_download() as download:
         tab.click("download")
     model = kzoo.runtime.load(exported, "onnx")
@@ -523,16 +532,145 @@ def test_tasks_and_steps_are_those_of_python(case, pages, visit):
     assert not differences(json.loads(json.dumps(expected)), actual)
 
 
+TEXTS = (
+    *("", "Hello, world!", "it's a dog's life — don't", "naïve café CAFÉ", "e\u0301te\u0301 É"),
+    *(
+        "很好吃 不错，真的",
+        "日本語テキストです",
+        "สวัสดีชาวโลก ภาษาไทย",
+        "मैं हिन्दी बोलता हूँ",
+        "한국어 텍스트",
+    ),
+    *(
+        "😀😀 ok",
+        "a b a b a b",
+        "x" * 5000,
+        "one two " * 300,
+        "\u00a0\u2003tabs\tand\x1cfs",
+        "İstanbul ΣΑΣ",
+    ),
+    *(
+        "foo_bar 1,5 ½ Ⅷ ²",
+        "rock’n’roll 'quoted'",
+        "مرحبا بالعالم",
+        "שלום עולם",
+        "\U00020000\U0002a6d6 字",
+    ),
+    *("don't' 'a", "NA", " nan ", "123 4.5e6", "Ⅷ", "unseen entirely"),
+)
+
+
+def test_columns_of_texts_are_hashed_as_in_python(pages, visit):
+    ids = visit(pages["classes"]).page.evaluate(
+        "(texts) => texts.map((text) => kzooEngine.hashedIds(text, 4096, 24))", list(TEXTS)
+    )
+    expected = hash_texts(TEXTS, 4096, 24).astype(int).tolist()
+    assert [row + [0] * (24 - len(row)) for row in ids] == expected
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"level": "words"},
+        {"level": "words", "ngrams": 2, "punctuation": False},
+        {"level": "characters", "lowercase": False},
+        {"level": "characters", "ngrams": 3},
+    ],
+)
+def test_texts_are_encoded_as_in_python_without_their_words(settings, pages, visit):
+    settings = {"lowercase": True, "punctuation": True, "ngrams": None} | settings
+    tokens = [token for text in TEXTS[:-1] for token in Tokenizer(**settings).split(text)]
+    runs = [
+        f"{a}{'' if settings['level'] == 'characters' else ' '}{b}" for a, b in pairwise(tokens)
+    ]
+    vocabulary = list(dict.fromkeys(tokens[::2] + (runs[::3] if settings["ngrams"] else [])))
+    reader = {"kind": "text", "length": 20, "vocabulary": vocabulary} | settings
+    stored = description._stored_reader(reader, {}, None)
+    if settings["level"] == "words":
+        assert "hello" in vocabulary and "hello" not in json.dumps(stored)
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        expected = read_texts(reader, AsTexts(TEXTS))[0]
+    ids, lines = visit(pages["classes"]).page.evaluate(
+        """([reader, texts]) => {
+          const notes = [];
+          return [Array.from(kzooEngine.encodeTexts(reader.texts, texts, notes)), notes];
+        }""",
+        [stored, list(TEXTS)],
+    )
+    assert np.array_equal(np.reshape(ids, expected.shape), expected)
+    assert lines == [str(note.message) for note in notes]
+
+
+def image_files():
+    """Return the bytes of images of many sizes, types and modes."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for height, width in ((300, 400), (40, 30), (640, 200), (7, 9), (32, 32), (130, 65), (58, 29)):
+        y, x = np.mgrid[0:height, 0:width]
+        waves = [
+            127 + 100 * np.sin(x / (7 + 5 * i) + i) * np.cos(y / (11 - 2 * i)) for i in range(4)
+        ]
+        noise = random.normal(0, 12, (height, width, 4))
+        pixels = np.clip(np.stack(waves, -1) + noise, 0, 255).astype("uint8")
+        colours = Image.fromarray(pixels[..., :3])
+        rotated = Image.Exif()
+        rotated[0x0112] = 6
+        deep = (pixels[..., 0].astype("uint16") * 257).astype("uint16")
+        for image, options in (
+            (colours, {"format": "PNG"}),
+            (colours, {"format": "JPEG", "quality": 92}),
+            (colours, {"format": "JPEG", "quality": 95, "exif": rotated}),
+            (colours, {"format": "WEBP", "lossless": True}),
+            (colours, {"format": "BMP"}),
+            (colours.convert("P"), {"format": "GIF"}),
+            (colours.convert("L"), {"format": "PNG"}),
+            (Image.fromarray(pixels), {"format": "PNG"}),  # with transparency
+            (Image.fromarray(deep), {"format": "PNG"}),
+        ):
+            stream = io.BytesIO()
+            image.save(stream, **options)
+            yield stream.getvalue()
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (28, 28, 1), (64, 48, 3)])
+def test_image_files_become_the_pixels_of_pillow(shape, pages, visit):
+    tab = visit(pages["classes"])
+    files = list(image_files())
+    made = tab.page.evaluate(
+        """async ([files, shape]) => {
+          const all = [];
+          for (const file of files) {
+            const blob = new Blob([kzooEngine.bytesOf(file)]);
+            all.push(Array.from(await kzooEngine.pixelsOf(blob, shape)));
+          }
+          return all;
+        }""",
+        [[base64.b64encode(file).decode() for file in files], list(shape)],
+    )
+    for file, pixels in zip(files, made, strict=True):
+        apart = np.abs(np.reshape(pixels, shape) - decode(file, shape).astype(float))
+        assert apart.mean() <= 0.6 and apart.max() <= 4
+
+
 def test_what_is_not_computed_is_refused(monkeypatch, tmp_path):
-    with refuses("images, texts and series", "onnx"):
-        kzoo.export(kzoo.build("digits_cnn"), tmp_path / "e", formats=["html"], progress=False)
+    for name in ("series_gru", "char_gpt"):
+        with refuses("series and language models", "onnx"):
+            kzoo.export(kzoo.build(name), tmp_path / "e", formats=["html"], progress=False)
     with refuses("target_range", "onnx"):
         description.stored_model(
             network_of("tabular_regression", 1, steps=[step("target_range", "range")])
         )
-    text_column = {"kind": "text", "name": "review", "buckets": 4, "length": 8}
-    with refuses("'review'", "text", "drop="):
-        description._stored_reader({"kind": "table", "columns": [text_column]}, {}, None)
+    sounds = {"kind": "sound", "name": "noise"}
+    with refuses("'noise'", "sound", "drop="):
+        description._stored_reader({"kind": "table", "columns": [sounds]}, {}, None)
+    with refuses("pieces of words", "onnx"):
+        description._stored_reader({"kind": "text", "level": "pieces", "vocabulary": []}, {}, None)
+    network = network_of("image_classification", 3, labels=THREE)
+    network.preprocessing = {"kind": "image", "shape": [8, 8, 4], "resize": "cover"}
+    with refuses("transparency", "3 channels"):
+        description.stored_model(network)
     with refuses("'since'", "Europe/Berlin"):
         description._stored_reader(
             {"kind": "table", "columns": [], "zones": {"since": "Europe/Berlin"}}, {}, None

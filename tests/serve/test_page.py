@@ -239,7 +239,9 @@ def test_the_facts_of_the_model_come_first(visit):
     score = page.locator(".score").inner_text()
     baseline = text("baseline_small image and logistic regression")
     accuracy = text("score_test", name=text("score_accuracy"), n="100")
-    assert_mentions(score, "90.0%", accuracy, text("interval", level="95", low="80.0%", high="95.0%"))
+    assert_mentions(
+        score, "90.0%", accuracy, text("interval", level="95", low="80.0%", high="95.0%")
+    )
     bars = [line.split("\n") for line in page.locator(".score li").all_inner_texts()]
     assert bars == [
         [text("thisModel"), "90.0%"],

@@ -12,6 +12,7 @@ import numpy as np
 
 from kzoo.export.format import Format, refuses_votes
 from kzoo.problems.kinds import kind
+from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 40_000_000
 _RUNTIME = "node"
-_UNSUPPORTED = "texts and series are not supported yet. Export to onnx, for kzoo serve"
+_UNSUPPORTED = "series and language models are not supported yet. Export to onnx, for kzoo serve"
 
 
 def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
     """Write the page with the model in it."""
-    if not _is_supported(network.input_name):
+    if not _is_supported(network.input_name, network.spec.get("task")):
         raise KzooError(_UNSUPPORTED)
     description, bundle, program_module = (
         import_module(name)
@@ -50,10 +51,12 @@ def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
     return dict(weights=len(weights))
 
 
-def _is_supported(inputs: str) -> bool:
-    """Return whether the page has forms for a kind of input: tables and images."""
+def _is_supported(inputs: str, task: str | None) -> bool:
+    """Return whether the page has forms for a kind of input: tables, images, and texts that are not continued."""
     described = kind(inputs)
-    return described.is_table or "pixels" in described.facts
+    if task is not None and problem(task).continues_inputs:
+        return False
+    return described.is_table or bool({"pixels", "ids"} & described.facts)
 
 
 def _cannot_run() -> str | None:
@@ -114,7 +117,7 @@ class Session:
 
 def _refuses(spec: JsonObject) -> str | None:
     inputs = spec["config"].get("inputs")
-    if inputs and not _is_supported(inputs):
+    if inputs and not _is_supported(inputs, spec["task"]):
         return _UNSUPPORTED
     return refuses_votes(spec)
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from kzoo.export.card import limits
 from kzoo.inference.kinds.rows.inference import codes_of, missing_value_categories
+from kzoo.inference.kinds.text.tokenizer import LEVELS
 from kzoo.inference.postprocessors import conformal
 from kzoo.inference.postprocessors.conformal_scores import cell_scores_at, score_at
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, Step
@@ -135,6 +136,8 @@ def _stored_reader(
     reader: Mapping[str, Any], statistics: Mapping[str, Any], data: Mapping[str, Any] | None
 ) -> JsonObject:
     """Return the preprocessor of a table without rare categories; {} of images and arrays, whose shape is enough."""
+    if "vocabulary" in reader:
+        return {"texts": _stored_texts(reader)}
     if "columns" not in reader:
         return {}
     counts = iter(_category_counts(statistics, data))
@@ -161,6 +164,22 @@ def _stored_reader(
     )
 
 
+def _stored_texts(reader: Mapping[str, Any]) -> JsonObject:
+    """Return the preprocessor of texts with a hashed vocabulary: how many texts have a word is not known."""
+    if reader["level"] not in LEVELS:
+        raise KzooError(
+            "the pieces of words that this model reads are not supported. Export to onnx, for kzoo serve"
+        )
+    settings = {name: reader[name] for name in ("level", "lowercase", "punctuation", "length")}
+    codes = {token: code for code, token in enumerate(reader["vocabulary"], start=2)}
+    characters = reader["level"] == "characters" and not reader.get("ngrams")
+    return settings | {
+        "ngrams": reader.get("ngrams"),
+        "column": reader.get("column"),
+        "vocabulary": _hidden(codes, codes if characters else {}),
+    }
+
+
 def _category_counts(
     statistics: Mapping[str, Any], data: Mapping[str, Any] | None
 ) -> list[list[int]]:
@@ -180,27 +199,34 @@ def _stored_category(column: LearnedColumn, counts: Sequence[int] | None) -> Jso
         if counts is not None and code < len(counts) and counts[code] >= FEWEST
     ]
     known = {column["values"][code - 1]: code for code in named}
+    return _hidden(codes_of(column["values"]), known) | dict(
+        kind=column["kind"], name=column["name"], words=sorted(missing_value_categories(column))
+    )
+
+
+def _hidden(code_of: Mapping[str, int], known: Mapping[str, int]) -> JsonObject:
+    """Return words and their codes; those without a known spelling as hashes with a salt.
+
+    Args:
+        code_of: every spelling -> its code.
+        known: spelling that may be read -> its code.
+    """
+    readable = set(known.values())
     salt = secrets.token_hex(16)
-    code_of = codes_of(column["values"])
-    spellings = [
-        [word, code]
-        for word, code in code_of.items()
-        if code in known.values() and word not in known
-    ]
     hashed = {
         hashlib.sha256(f"{salt}{word}".encode()).hexdigest()[:_HASH_DIGITS]: code
         for word, code in code_of.items()
-        if code not in known.values()
+        if code not in readable
     }
     return dict(
-        kind=column["kind"],
-        name=column["name"],
         values=list(known),
-        codes=named,
-        spellings=spellings,
+        codes=list(known.values()),
+        spellings=[
+            [word, code] for word, code in code_of.items() if code in readable and word not in known
+        ],
+        isHashed=bool(hashed),
         hashed=hashed,
         salt=salt,
-        words=sorted(missing_value_categories(column)),
     )
 
 
@@ -326,8 +352,8 @@ def _example(network: "Network", reader: Any, stored: JsonObject) -> Any:
     """Return a row of medians and most frequent categories; of small arrays, the first golden input, which is drawn."""
     with np.load(Path(network.folder) / "golden.npz") as golden:
         x = golden["x_1"][0]
-    if not stored:
-        return x.tolist() if x.size <= _MOST_NUMBERS else None
+    if "columns" not in stored:
+        return x.tolist() if x.size <= _MOST_NUMBERS and reader is None else None
     row = kind_of(reader).inference.example(reader, x)
     names = {column["name"]: column.get("values") for column in stored["columns"]}
     return {

@@ -27,6 +27,7 @@ export async function predict(path, input, { signal, query = "", accept = "appli
 
 async function contentsOf(input) {
   if (facts.input.facts.includes("pixels")) return { files: input.files ?? [input.file] };
+  if (input.media === "text/plain") return { json: [await input.file.text()] }; // the file is a single text
   return input.file ? { bytes: new Uint8Array(await input.file.arrayBuffer()) } : { text: input.text };
 }
 

@@ -6,6 +6,7 @@ import { network } from "./network.js";
 import { cellsOf, columnNames, csvLine, inputText, predictionOf, promiseOf, responseOf } from "./predictions.js";
 import { ModelError } from "./python.js";
 import { encodeRows, tableOfObjects } from "./rows.js";
+import { encodeTexts, textsOf, textsOfInput } from "./texts.js";
 
 const SHOWN = 100; // rows of a table that the page shows, with all of their classes
 const TURN = 50; // milliseconds of work between two reports of progress
@@ -27,7 +28,8 @@ export function createModel(stored, weights) {
   }
 
   async function predictTable(table, options, progress, notes) {
-    const x = encodeRows(stored.reader, table, notes), predictions = [], lines = [];
+    const { texts } = stored.reader, predictions = [], lines = [];
+    const x = texts ? encodeTexts(texts, textsOf(texts, table, notes), notes) : encodeRows(stored.reader, table, notes);
     const names = columnNames(stored, options), kept = table.names.map((name) => ([...names, "input"].includes(name) ? `input_${name}` : name));
     lines.push(csvLine(["input", ...kept, ...names]));
     const written = (name, row) => table.words.get(name)?.get(row) ?? inputText(table.columns.get(name)[row]);
@@ -39,12 +41,13 @@ export function createModel(stored, weights) {
     return { predictions, csv: lines };
   }
 
-  async function predictArrays(input, options, progress) {
-    const [x, count] = input.files ? await numbersOfFiles(input.files, progress) : numbersOf(input.json, stored.shape);
+  async function predictArrays(input, options, progress, notes) {
+    const names = input.files?.map((file) => file.name) ?? (stored.reader.texts ? textsOfInput(stored.reader.texts, input.json, notes) : null);
+    const [x, count] = input.files ? await numbersOfFiles(input.files, progress) : names ? [encodeTexts(stored.reader.texts, names, notes), names.length] : numbersOf(input.json, stored.shape);
     const predictions = [], lines = [csvLine(["input", ...columnNames(stored, options)])];
     await predictRows(x, count, options, progress, (prediction, row) => {
-      predictions.push(responseOf(stored, prediction, options, row));
-      lines.push(csvLine([input.files?.[row].name ?? String(row), ...cellsOf(stored, prediction)]));
+      predictions.push(responseOf(stored, prediction, options, names?.[row] ?? row));
+      lines.push(csvLine([names?.[row] ?? String(row), ...cellsOf(stored, prediction)]));
     });
     return { predictions, csv: lines };
   }
@@ -58,10 +61,11 @@ export function createModel(stored, weights) {
     return [Float32Array.from(images.flatMap((image) => Array.from(image))), files.length];
   }
 
-  /** `input` has `json` (objects, rows of numbers, or pixels), `text` (CSV), `bytes` (of a CSV file), or `files` (images). */
+  /** `input` has `json` (objects, texts, rows of numbers, or pixels), `text` (CSV), `bytes` (of a CSV file), or `files` (images). */
   return async function predict(input, options, progress = async () => {}) {
     const notes = [], promise = promiseOf(stored, options);
-    const result = stored.reader.columns ? await predictTable(tableOf(input, notes), options, progress, notes) : await predictArrays(input, options, progress);
+    const isTable = stored.reader.columns || input.text !== undefined || input.bytes;
+    const result = isTable ? await predictTable(tableOf(input, notes), options, progress, notes) : await predictArrays(input, options, progress, notes);
     notes.push(...(promise?.notes ?? []));
     return { predictions: result.predictions, csv: result.csv, ...(promise ? { promise: promise.text } : {}), ...(notes.length ? { notes } : {}) };
   };

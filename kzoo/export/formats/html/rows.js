@@ -73,7 +73,6 @@ function withDateFormat(reader, column, table, notes) {
 
 /** Return the codes of a category column, and its cells as far as they are no missing values. */
 function categoryCodes(column, table) {
-  const codeOf = new Map([...column.values.map((value, i) => [value, column.codes[i]]), ...column.spellings]);
   const written = table.words.get(column.name), isBlank = column.words.includes("");
   const cells = table.columns.get(column.name).map((cell, row) => {
     if (cell !== null || !written) return cell;
@@ -86,7 +85,7 @@ function categoryCodes(column, table) {
     if (cell === null) return 0;
     if (!known.has(cell)) {
       const word = strip(String(cell)).replaceAll("\r\n", "\n");
-      known.set(cell, codeOf.get(word) ?? column.hashed[hashOf(column, word)] ?? 0);
+      known.set(cell, codeIn(column, word));
     }
     return known.get(cell);
   });
@@ -103,8 +102,14 @@ function textIds(column, cells) {
   return positions;
 }
 
-function hashOf(column, word) {
-  return Object.keys(column.hashed).length ? sha256(`${column.salt}${word}`).slice(0, HASH_DIGITS) : "";
+const codes = new WeakMap(); // a stored vocabulary -> word -> code
+
+/** Return the code of a word of a column, or of a token of a vocabulary, some of which are stored as hashes; 0 for others. */
+export function codeIn(stored, word) {
+  if (!codes.has(stored)) codes.set(stored, new Map([...stored.values.map((value, i) => [value, stored.codes[i]]), ...stored.spellings]));
+  const known = codes.get(stored);
+  if (!known.has(word)) known.set(word, stored.isHashed ? stored.hashed[sha256(`${stored.salt}${word}`).slice(0, HASH_DIGITS)] ?? 0 : 0);
+  return known.get(word);
 }
 
 function valuesOf(column, cells, decimal) {

@@ -12,16 +12,20 @@ const NO_BLANKS = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]/, RUN = 3;
 const CHARACTERS_PER_ID = 32;
 const [MULTIPLIER, FIRST, SECOND] = [0x9e3779b97f4a7c15n, 0xc2b2ae3d27d4eb4fn, 0x165667b19e3779f9n];
 
-/** Return the lowercase words and punctuation marks of a text; ideographs are words. */
+/** Return the words and punctuation marks of a text; ideographs are words. */
 export function wordsOf(text) {
-  const lower = text.toLowerCase();
-  return ASCII.test(lower) ? lower.match(PLAIN_WORDS) ?? [] : lower.normalize("NFC").match(WORDS) ?? [];
+  return (ASCII.test(text) ? text.match(PLAIN_WORDS) : text.normalize("NFC").match(WORDS)) ?? [];
+}
+
+/** Return the characters of a text, letters with their accents. */
+export function charactersOf(text) {
+  return Array.from(ASCII.test(text) ? text : text.normalize("NFC"));
 }
 
 /** Return the ids of a text: hashes of its words and of pairs of neighbouring words, each once, at most `length`. */
 export function hashedIds(text, buckets, length) {
   const beginning = Array.from(text.slice(0, 2 * CHARACTERS_PER_ID * length)).slice(0, CHARACTERS_PER_ID * length).join("");
-  const hashes = wordsOf(beginning).slice(0, length + 1).flatMap(runsOf).map(hashOf), ids = new Set();
+  const hashes = wordsOf(beginning.toLowerCase()).slice(0, length + 1).flatMap(runsOf).map(hashOf), ids = new Set();
   hashes.forEach((hash, i) => {
     ids.add(idOf(hash, buckets));
     if (i + 1 < hashes.length) ids.add(idOf(mixed(hash * FIRST + hashes[i + 1] * SECOND), buckets));

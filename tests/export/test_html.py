@@ -248,10 +248,10 @@ def test_a_file_is_predicted_in_a_worker_and_saved_for_a_spreadsheet(pages, visi
     tab = visit(exported)
     tab.way("way_table")
     workers = []
-    tab.page.on("worker", workers.append)
+    tab.page.on("worker", lambda worker: workers.append(worker.url))
     tab.page.locator("input[type=file]").set_input_files(file)
     assert_mentions(tab.answer(), "50 rows")
-    assert len(workers) == 1
+    assert len(workers) == 1 and workers[0].startswith("blob:")
     with tab.page.expect_download() as download:
         tab.click("download")
     model = kzoo.runtime.load(exported, "onnx")
@@ -652,6 +652,47 @@ def test_image_files_become_the_pixels_of_pillow(shape, pages, visit):
     for file, pixels in zip(files, made, strict=True):
         apart = np.abs(np.reshape(pixels, shape) - decode(file, shape).astype(float))
         assert apart.mean() <= 0.6 and apart.max() <= 4
+
+
+def test_digits_are_drawn_and_read_from_files(digits_run, warm_python, tmp_path, visit):
+    exported = export(warm_python, digits_run, tmp_path / "e", ["onnx", "html"])
+    tab = visit(exported)
+    tab.draw([[(0.5, 0.1), (0.5, 0.9)]])
+    assert "%" in tab.answer()
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1)).tolist()
+    assert_the_same(exported, tab, [{"input": {"json": pixels}}])
+    tab.way("way_choose")
+    files = [tmp_path / f"{i}.png" for i in range(3)]
+    for file, content in zip(files, image_files(), strict=False):
+        file.write_bytes(content)
+    tab.page.locator("input[type=file]").set_input_files(files)
+    shown = tab.answer()
+    expected = kzoo.runtime.load(exported, "onnx").predict([str(file) for file in files])
+    rows = [line for line in shown.split("\n") if "%" in line]
+    assert [row.split()[0] for row in rows[-3:]] == expected.labels
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    tab.page.locator("input[type=file]").set_input_files(tmp_path / "broken.png")
+    assert_mentions(tab.error(), "broken.png")
+    tab.behaved()
+
+
+def test_texts_are_predicted_as_in_python(ngrams_run, warm_python, tmp_path, visit):
+    exported = export(warm_python, ngrams_run, tmp_path / "e", ["onnx", "html"])
+    tab = visit(exported)
+    area = tab.page.get_by_label(text("sentence"))
+    area.fill("good café")
+    tab.click()
+    assert "good" in tab.answer()
+    table = 'text\nnot good\n很好吃\n"bad, naïve"\nunseen\nNA\n'
+    cases = [
+        {"json": ["good"]},
+        {"json": ["不好吃", "", "nothing known"]},
+        {"text": table},
+        {"text": "note\ngood\n"},
+    ]
+    assert_the_same(exported, tab, [{"input": case} for case in cases])
+    assert "naïve" not in source(exported)
+    tab.behaved()
 
 
 def test_what_is_not_computed_is_refused(monkeypatch, tmp_path):

@@ -65,7 +65,7 @@ function withDateFormat(reader, column, table, notes) {
   const { name } = column, cells = table.columns.get(name);
   const learned = column.day_first || ((reader.month_first ?? []).includes(name) ? false : null);
   const dayFirst = dayFirstOfNewRows(name, cells, notes, learned);
-  const zone = (reader.zones ?? {})[name] ?? null;
+  const zone = Object.hasOwn(reader.zones, name) ? reader.zones[name] : null;
   const minutes = zone === null ? null : minutesIn(cells, dayFirst);
   if (minutes) notes.push(...zoneNotes(name, zone, cells, minutes, dayFirst));
   return { ...column, day_first: dayFirst, zone, minutes };

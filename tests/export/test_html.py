@@ -35,7 +35,7 @@ from kzoo.utils.errors import KzooError
 
 ASK = """async ([cases]) => {
   const part = (id) => document.getElementById(id).textContent;
-  const predict = kzooEngine.createModel(JSON.parse(part("model")), kzooEngine.bytesOf(part("weights")).buffer);
+  const { predict } = kzooEngine.createModel(JSON.parse(part("model")), kzooEngine.bytesOf(part("weights")).buffer);
   const answers = [];
   for (const { input, options } of cases) {
     if (input.base64) input.bytes = kzooEngine.bytesOf(input.base64);
@@ -216,6 +216,57 @@ def test_the_first_screen_is_answered_and_follows_the_fields(pages, visit):
         f"() => document.querySelector('.copy').innerText.includes({text('copied')!r})"
     )
     tab.behaved()
+
+
+@pytest.mark.parametrize("name", ["classes", "values"])
+def test_reasons_are_those_of_python(name, pages, visit):
+    """Those of few columns, from all coalitions; those of many columns are sampled."""
+    row = hard_cells.OBJECT | {"town": "Genf", "income": None}
+    tab = visit(pages[name])
+    actual = tab.page.evaluate(
+        """async (row) => {
+          const part = (id) => document.getElementById(id).textContent;
+          const weights = kzooEngine.bytesOf(part("weights")).buffer;
+          const { explain } = kzooEngine.createModel(JSON.parse(part("model")), weights);
+          return explain({ json: [row] }, {});
+        }""",
+        row,
+    )
+    expected = kzoo.runtime.load(pages[name], "onnx").explain([row])
+    assert (actual["method"], tuple(actual["limits"])) == (expected.method, expected.limits)
+    (one,), (other,) = actual["rows"], expected.rows
+    assert (one["output"], one["scale"]) == (other.output, other.scale)
+    assert one["base"] == pytest.approx(other.base, abs=1e-4)
+    amounts = {reason.name: (reason.value, reason.amount) for reason in other.reasons}
+    for reason in one["reasons"]:
+        value, amount = amounts[reason["name"]]
+        assert reason["value"] == value
+        assert reason["amount"] == pytest.approx(amount, abs=1e-4)
+    tab.answer()
+    tab.click("why")
+    tab.page.wait_for_selector(".why .bars")
+    assert_mentions(tab.page.locator(".why").inner_text(), "not the world")
+    tab.behaved()
+
+
+def test_sampled_reasons_add_up(pages, visit):
+    sums = visit(pages["classes"]).page.evaluate(
+        """async () => {
+          const x = Float32Array.from({ length: 15 }, (_, i) => i);
+          const columns = Array.from(x, (_, i) => ({ kind: "number", name: `c${i}`, median: 0, missing: false }));
+          const reader = { columns, typical: new Array(15).fill(0) };
+          const model = { reader, classes: [], levels: [], targets: ["y"] };
+          const linear = (row) => row.reduce((sum, value, i) => sum + value * (i % 3), 0);
+          const predict = (row) => ({ values: [linear(row) + row[3] * row[5]] });
+          const explanation = await kzooEngine.explanationOf(model, predict, x, () => "", async () => {});
+          const [row] = explanation.rows, amounts = {};
+          for (const { name, amount } of row.reasons) amounts[name] = amount;
+          const sum = Object.values(amounts).reduce((total, amount) => total + amount, 0);
+          return [explanation.method, row.prediction - row.base, sum, amounts.c7, amounts.c5];
+        }"""
+    )
+    assert sums[0].endswith("by sampling") and sums[1] == pytest.approx(sums[2])
+    assert sums[3:] == [pytest.approx(7), pytest.approx(10 + 7.5, abs=1e-6)]  # 3 * 5 is shared
 
 
 def test_a_category_can_be_typed(pages, visit):

@@ -159,8 +159,12 @@ def _stored_reader(
                 f"times of column {name!r} are in the time zone {zone}, which is not supported. Export to onnx, for "
                 "kzoo serve"
             )
+    typical = kind_of(reader).inference.typical(reader, statistics)
     return dict(
-        columns=columns, zones=dict(zones), month_first=list(reader.get("month_first") or ())
+        columns=columns,
+        zones=dict(zones),
+        month_first=list(reader.get("month_first") or ()),
+        typical=None if typical is None else typical.tolist(),
     )
 
 
@@ -322,7 +326,7 @@ def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
             continues=False,
             confidence=bool(stored["promises"]),
         ),
-        explains=False,
+        explains=stored["reader"].get("typical") is not None,
         trained_on=None
         if not data
         else {name: data.get(name) for name in ("name", "train", "validation", "test")},

@@ -4,7 +4,7 @@ const engine = globalThis.kzooEngine;
 const contentOf = (id) => document.getElementById(id).textContent;
 const stored = JSON.parse(contentOf("model"));
 const weights = engine.bytesOf(contentOf("weights")).buffer;
-const predictHere = engine.createModel(stored, weights);
+const model = engine.createModel(stored, weights);
 let last = { csv: [] }; // the latest table and its predictions
 
 /** What the page shows of the model. */
@@ -19,10 +19,15 @@ export async function predict(path, input, { signal, query = "", accept = "appli
   const options = { top: Number(parameters.get("top") ?? Infinity), confidence: parameters.get("confidence"), minimum: Number(parameters.get("min_probability") ?? 0) };
   const key = `${options.confidence} ${options.minimum}`;
   if (accept === "text/csv" && last.input === input && last.key === key) return new Blob(last.csv, { type: "text/csv" });
-  const result = input.json ? await here({ json: input.json }, options) : await inWorker(await contentsOf(input), options, signal, progress);
+  const result = input.json ? await here("predict", { json: input.json }, options) : await inWorker("predict", await contentsOf(input), options, signal, progress);
   signal?.throwIfAborted();
   last = { input, key, csv: result.csv };
   return accept === "text/csv" ? new Blob(result.csv, { type: "text/csv" }) : result;
+}
+
+/** Return why the model predicts what it predicts for a row of a table. */
+export async function explain(path, input) {
+  return inWorker("explain", { json: input.json }, {}, null, () => {});
 }
 
 async function contentsOf(input) {
@@ -31,22 +36,22 @@ async function contentsOf(input) {
   return input.file ? { bytes: new Uint8Array(await input.file.arrayBuffer()) } : { text: input.text };
 }
 
-async function here(content, options, progress) {
+async function here(task, content, options, progress) {
   try {
-    return await predictHere(content, options, progress);
+    return await model[task](content, options, progress);
   } catch (error) {
     throw error instanceof engine.ModelError ? new ServerError(error.message) : error;
   }
 }
 
-function inWorker(content, options, signal, progress) {
+function inWorker(task, content, options, signal, progress) {
   let worker;
   const url = URL.createObjectURL(new Blob([contentOf("engine")], { type: "text/javascript" }));
   try {
     worker = new Worker(url);
   } catch { // a browser without workers for files
     URL.revokeObjectURL(url);
-    return here(content, options, async (done, all) => {
+    return here(task, content, options, async (done, all) => {
       progress(done, all);
       await new Promise((resume) => { setTimeout(resume); });
       signal?.throwIfAborted();
@@ -63,7 +68,7 @@ function inWorker(content, options, signal, progress) {
       else progress(data.done, data.all);
     });
     worker.postMessage({ stored, weights });
-    worker.postMessage({ input: content, options });
+    worker.postMessage({ task, input: content, options });
   }).finally(() => {
     worker.terminate();
     URL.revokeObjectURL(url);

@@ -5,6 +5,7 @@ import { pixelsOf } from "./images.js";
 import { network } from "./network.js";
 import { cellsOf, columnNames, csvLine, inputText, predictionOf, promiseOf, responseOf } from "./predictions.js";
 import { ModelError } from "./python.js";
+import { explanationOf } from "./reasons.js";
 import { encodeRows, tableOfObjects } from "./rows.js";
 import { encodeTexts, textsOf, textsOfInput } from "./texts.js";
 
@@ -12,7 +13,7 @@ const SHOWN = 100; // rows of a table that the page shows, with all of their cla
 const TURN = 50; // milliseconds of work between two reports of progress
 const NAME = "the table"; // of an uploaded file, in messages
 
-/** Return a function of (input, options, progress) that returns predictions, from the stored model and its weights. */
+/** Return functions that return predictions, and their explanation, from the stored model and its weights. */
 export function createModel(stored, weights) {
   const run = network(stored.network, weights);
 
@@ -62,13 +63,21 @@ export function createModel(stored, weights) {
   }
 
   /** `input` has `json` (objects, texts, rows of numbers, or pixels), `text` (CSV), `bytes` (of a CSV file), or `files` (images). */
-  return async function predict(input, options, progress = async () => {}) {
+  async function predict(input, options, progress = async () => {}) {
     const notes = [], promise = promiseOf(stored, options);
     const isTable = stored.reader.columns || input.text !== undefined || input.bytes;
     const result = isTable ? await predictTable(tableOf(input, notes), options, progress, notes) : await predictArrays(input, options, progress, notes);
     notes.push(...(promise?.notes ?? []));
     return { predictions: result.predictions, csv: result.csv, ...(promise ? { promise: promise.text } : {}), ...(notes.length ? { notes } : {}) };
-  };
+  }
+
+  /** Return why the model predicts what it predicts for the object of a row. */
+  async function explain(input, options, progress = async () => {}) {
+    const [row] = input.json, x = encodeRows(stored.reader, tableOfObjects([row]), []);
+    return explanationOf(stored, (encoded) => predictionOf(stored, run(encoded), options), x, (name) => row[name], progress);
+  }
+
+  return { predict, explain };
 }
 
 function tableOf({ json, text, bytes }, notes) {
@@ -94,16 +103,16 @@ export function bytesOf(base64) {
   return bytes;
 }
 
-/** Answer messages to a worker: first the stored model, then an input. */
+/** Answer messages to a worker: first the stored model, then a task ("predict" or "explain") and its input. */
 export function answerMessages(scope) {
-  let predict = null;
+  let model = null;
   scope.addEventListener("message", async ({ data }) => {
     if (data.stored) {
-      predict = createModel(data.stored, data.weights);
+      model = createModel(data.stored, data.weights);
       return;
     }
     try {
-      scope.postMessage({ result: await predict(data.input, data.options, async (done, all) => scope.postMessage({ done, all })) });
+      scope.postMessage({ result: await model[data.task](data.input, data.options, async (done, all) => scope.postMessage({ done, all })) });
     } catch (error) {
       scope.postMessage(error instanceof ModelError ? { error: error.message } : { fault: String(error.stack ?? error) });
     }

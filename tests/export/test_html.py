@@ -22,6 +22,7 @@ import kzoo
 import kzoo.runtime
 from kzoo.export.formats import html
 from kzoo.export.formats.html import bundle, description
+from kzoo.export.program.steps import Program
 from kzoo.inference.encode import predictions_of
 from kzoo.inference.kinds.image.decode import decode
 from kzoo.inference.kinds.rows.texts import hash_texts
@@ -770,9 +771,7 @@ def test_what_is_not_computed_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(html, "_MOST_BYTES", 100)  # in this process only: the worker has its own
     monkeypatch.setattr(bundle, "page", lambda *parts: "x" * 101)
     monkeypatch.setattr(description, "page_facts", lambda *parts: {})
-    program = SimpleNamespace(
-        steps=[], sizes=[], constants={}, input=0, output=0, every_step=lambda: []
-    )
+    program = Program(steps=[], sizes=[2, 1], constants={}, input=0, output=1)
     network = network_of("tabular_regression", 1)
     network.program = program
     with refuses("MB", "tabular_fnn"):

@@ -44,6 +44,7 @@ _LEVELS = (0.8, 0.9, 0.95, 0.99)  # that the page offers
 _SCORE_DIGITS = 7
 _MOST_NUMBERS = 1000  # of an example of arrays
 _MOST_CHANNELS = 3  # of images
+_COLUMNS = ("number", "date", "text")  # that `rows.js` reads, besides categories
 # the functions whose predictions `predictions.js` computes -> their name there
 _TASKS: dict[Any, str] = {
     classes.answer: "classes",
@@ -146,7 +147,7 @@ def _stored_reader(
         if column["kind"] == "category":
             columns.append(_stored_category(column, next(counts, None)))
             continue
-        if column["kind"] not in ("number", "date", "text"):
+        if column["kind"] not in _COLUMNS:
             raise KzooError(
                 f"column {column['name']!r} is a {column['kind']}, which is not supported. Train with drop=, or export "
                 "to onnx, for kzoo serve"

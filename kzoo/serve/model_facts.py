@@ -73,6 +73,8 @@ def _continues(manifest: Manifest) -> bool:
 def _form(manifest: Manifest, kind: "Kind") -> JsonObject:
     if not _takes_raw(manifest) or not hasattr(kind.inference, "form"):
         return {}
+    if kind.is_table:
+        return {"form": kind.inference.form(manifest.preprocessing, manifest.typical)}
     return {"form": kind.inference.form(manifest.preprocessing)}
 
 

@@ -31,7 +31,9 @@ from kzoo.inference.kinds.text.inference import read as read_texts
 from kzoo.inference.kinds.text.tokenizer import Tokenizer
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.problems.kinds import kind
 from kzoo.problems.tasks import Target, problem
+from kzoo.serve import model_facts
 from kzoo.utils.errors import KzooError
 
 ASK = """async ([cases]) => {
@@ -798,3 +800,19 @@ def test_the_script_is_checked_by_node(pages, monkeypatch):
         html.Session(pages["values"].path / "html" / "model.html", name="html")
     statuses = {key: entry["status"] for key, entry in pages["values"].check().items()}
     assert statuses["html"] == "unchecked"  # code of others is not run
+
+
+def test_an_example_has_the_most_frequent_categories(home, warm_python, visit, tmp_path):
+    file = tmp_path / "colours.csv"
+    colours = ["blue", "red", "red", "red", "green", "red"] * 20
+    rows = [f"{i},{colour},{'yes' if i % 3 else 'no'}" for i, colour in enumerate(colours)]
+    file.write_text("\n".join(["number,colour,out", *rows]), "utf-8")
+    run = fit("tabular_fnn", file, tmp_path / "run", target="out", units=(4,), epochs=1)
+    exported = export(warm_python, run, tmp_path / "e", ["onnx", "html"])
+    page = visit(exported).page
+    assert page.get_by_label("colour", exact=True).input_value() == "red"
+    manifest = SimpleNamespace(
+        preprocessing=run.preprocessing, typical=kzoo.runtime.load(exported.path)._manifest.typical
+    )
+    (_, colour) = model_facts._form(manifest, kind("rows"))["form"]["columns"]
+    assert colour["default"] == "red" and list(colour["values"]) == ["blue", "green", "red"]

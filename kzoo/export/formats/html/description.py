@@ -340,14 +340,16 @@ def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
 
 def _form(reader: Any, stored: JsonObject) -> JsonObject:
     """Return the form of the preprocessor; of a table, without rare categories."""
-    described: JsonObject = kind_of(reader).inference.form(reader)
+    inference = kind_of(reader).inference
+    typical = stored.get("typical")
+    described: JsonObject = inference.form(reader, typical) if typical else inference.form(reader)
     columns = {column["name"]: column for column in stored.get("columns", ())}
     for field in described["columns"] if columns else ():
         if field["kind"] == "category":
             names = columns[field["name"]]["values"]
             field |= dict(
                 values=names,
-                default=next(iter(names), None),
+                default=field["default"] if field["default"] in names else next(iter(names), None),
                 others=bool(columns[field["name"]]["hashed"]),
             )
     return described
@@ -360,8 +362,9 @@ def _example(network: "Network", reader: Any, stored: JsonObject) -> Any:
     if "columns" not in stored:
         return x.tolist() if x.size <= _MOST_NUMBERS and reader is None else None
     row = kind_of(reader).inference.example(reader, x)
-    names = {column["name"]: column.get("values") for column in stored["columns"]}
-    return {
-        name: next(iter(names[name] or ()), None) if names[name] is not None else cell
-        for name, cell in row.items()
+    defaults = {
+        field["name"]: field["default"]
+        for field in _form(reader, stored)["columns"]
+        if field["kind"] == "category"
     }
+    return dict(row) | defaults

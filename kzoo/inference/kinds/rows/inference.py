@@ -10,6 +10,7 @@ import numpy as np
 
 from kzoo.inference.kinds.rows.column_options import check_target_options, column_options
 from kzoo.inference.kinds.rows.input_parts import parts as parts
+from kzoo.inference.kinds.rows.input_parts import frequent_categories
 from kzoo.inference.kinds.rows.input_parts import typical as typical
 from kzoo.inference.kinds.rows.texts import encode_texts
 from kzoo.inference.sources.arrays import check_count, check_whole_numbers, numeric_array
@@ -372,12 +373,21 @@ def received(reader: TablePreprocessor, given: RawInputs, most: int | None = Non
     return rows
 
 
-def form(reader: TablePreprocessor) -> dict[str, list[FormField]]:
-    """Return the fields of an input form, one per column, with their defaults."""
+def form(
+    reader: TablePreprocessor, typical_row: Sequence[float] = ()
+) -> dict[str, list[FormField]]:
+    """Return the fields of an input form, one per column, with their defaults.
+
+    Args:
+        reader: the preprocessor.
+        typical_row: an encoded row (F,) whose categories are the defaults; empty for the first of each column.
+    """
     zones = reader.get("zones", {})
-    return {
-        "columns": [_field(column, zones.get(column["name"], "")) for column in reader["columns"]]
-    }
+    fields = [_field(column, zones.get(column["name"], "")) for column in reader["columns"]]
+    frequent = frequent_categories(reader, typical_row) if len(typical_row) else {}
+    for field in fields:
+        field |= {"default": frequent[field["name"]]} if field["name"] in frequent else {}
+    return {"columns": fields}
 
 
 def _field(column: LearnedColumn, zone: str) -> FormField:

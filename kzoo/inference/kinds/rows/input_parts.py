@@ -98,6 +98,28 @@ def typical(reader: TablePreprocessor, statistics: Mapping[str, Json]) -> np.nda
     return None if None in row else np.array(row, np.float32)
 
 
+def frequent_categories(reader: TablePreprocessor, row: Sequence[float]) -> dict[str, str]:
+    """Return the name of each category column -> its category in an encoded row, such as the typical one.
+
+    Args:
+        reader: the preprocessor.
+        row: (F,).
+    """
+    names = {}
+    position = 0
+    for column in reader["columns"]:
+        if column["kind"] == "category":
+            if 0 < (code := int(row[position])) <= len(column["values"]):
+                names[column["name"]] = list(column["values"])[code - 1]
+            position += 1
+        elif column["kind"] == "text":
+            position += column["length"]
+        else:
+            position += len(column["medians"]) if column["kind"] == "date" else 1
+            position += 1 if column["missing"] else 0
+    return names
+
+
 def _array_cell(values: np.ndarray) -> str:
     return f"{values[0]:.6g}"
 

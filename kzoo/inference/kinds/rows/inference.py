@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from kzoo.inference.kinds.rows.column_options import check_target_options, column_options
-from kzoo.inference.kinds.rows.input_parts import parts as parts
 from kzoo.inference.kinds.rows.input_parts import frequent_categories
+from kzoo.inference.kinds.rows.input_parts import parts as parts
 from kzoo.inference.kinds.rows.input_parts import typical as typical
 from kzoo.inference.kinds.rows.texts import encode_texts
 from kzoo.inference.sources.arrays import check_count, check_whole_numbers, numeric_array

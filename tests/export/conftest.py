@@ -1,28 +1,11 @@
 """Three small runs of different kinds, each exported once, that of texts to all four formats."""
 
-import sys
 import unicodedata
 
 import numpy as np
 import pandas as pd
 import pytest
-from shortcuts import undrawn
-
-import kzoo
-
-
-def fit(preset, data, out, **options):
-    with undrawn():
-        return kzoo.train(
-            preset, data, out=out, **{"callbacks": "quick", "progress": False} | options
-        )
-
-
-def export(program, *arguments, **options):
-    """Export, with children that begin with Keras imported: else each export would begin after ten seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "executable", program)
-        return kzoo.export(*arguments, **options, progress=False)
+from small_runs import export, fit
 
 
 @pytest.fixture(autouse=True, scope="module")

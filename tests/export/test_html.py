@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import hard_cells
 import numpy as np
 import pytest
-from conftest import export, fit
 from hostile_names import NAMES as HOSTILE
 from messages import assert_mentions, refuses
 from page_visit import Visit, browsing, text
+from small_runs import export, fit
 
 import kzoo
 import kzoo.runtime
@@ -212,6 +212,12 @@ def test_the_first_screen_is_answered_and_follows_the_fields(pages, visit):
     page.wait_for_function(
         "before => document.querySelector('.shown').innerText !== before", arg=first
     )
+    moved = page.locator(".shown").inner_text()
+    page.locator("input[type=range]").first.fill("30")
+    page.wait_for_function(
+        "before => document.querySelector('.shown').innerText !== before", arg=moved
+    )
+    assert page.get_by_label("age").input_value() == "30"
     page.get_by_label(text("confidenceLevel")).select_option("0.9")
     page.wait_for_function("() => document.querySelector('.shown').innerText.includes('90 % set')")
     tab.click("copyAnswer")

@@ -300,10 +300,12 @@ function fieldOf(column) {
   }
   if (hint) input.setAttribute("aria-describedby", hint.id);
   if (list || column.kind === "number") say(input, "empty", {}, "placeholder");
+  const slider = column.slider ? sliderOf(column.slider, input) : null;
   const showOther = () => { if (other) other.hidden = input.value !== OTHER; };
   const reset = () => {
     input.value = column.kind === "date" ? typical.replace(" ", "T") : typical;
     showOther();
+    slider?.follow();
   };
   reset();
 
@@ -322,7 +324,19 @@ function fieldOf(column) {
     return Number(value);
   }
 
-  return { name, read, reset, element: make("div", { class: "field" }, make("label", { for: id, text: name }), input, other, list, hint) };
+  return { name, read, reset, element: make("div", { class: "field" }, make("label", { for: id, text: name }), input, slider?.element, other, list, hint) };
+}
+
+/** Return a slider that sets a field of a number, and `follow()`, which sets it to the field. It is for pointers only. */
+function sliderOf([low, high], input) {
+  const set = (event) => {
+    input.value = String(Number(element.valueAsNumber.toPrecision(4)));
+    input.dispatchEvent(new Event(event, { bubbles: true }));
+  };
+  const element = make("input", { type: "range", min: low, max: high, step: "any", tabindex: "-1", "aria-hidden": "true", input: () => set("input"), change: () => set("change") });
+  const follow = () => { element.value = input.value; };
+  input.addEventListener("input", follow);
+  return { element, follow };
 }
 
 // Tables and series

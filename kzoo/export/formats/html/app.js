@@ -5,6 +5,8 @@ import { languageButton, make, say, translate } from "./dom.js";
 import { predictionPart } from "./inputs.js";
 import { facts } from "./local.js";
 
+const PAUSE = 30; // milliseconds between predictions while a slider moves
+let waiting = null;
 const main = document.getElementById("main");
 
 say(document.querySelector(".skip"), "skip");
@@ -16,13 +18,16 @@ const part = predictionPart({ ...facts, isLocal: true }, "", () => {});
 const stays = make("p", { class: "stays", say: "nothingLeaves" });
 main.replaceChildren(headPart(facts, stays), ...[scorePart(facts)].filter(Boolean), make("h2", { say: "try" }), part.element, limitsPart());
 document.getElementById("bottom").append(make("span", { say: ["exportedOn", { date: facts.created }] }));
-part.element.addEventListener("change", followFields);
+for (const name of ["input", "change"]) part.element.addEventListener(name, followFields);
 if (facts.input.facts.includes("columns") && facts.example !== null) part.element.querySelector("form").requestSubmit(); // the example
 
-/** Predict again when a field of a row, or the confidence, was changed. */
-function followFields({ target }) {
-  const form = part.element.querySelector("form:has(.fields)");
-  if (form && target.matches("select, input:not([type=radio], [type=file]), textarea") && !form.querySelector(":invalid")) form.requestSubmit();
+/** Predict again when a field of a row or the confidence was changed, or a slider moves. */
+function followFields({ type, target }) {
+  const form = part.element.querySelector("form:has(.fields)"), isSlider = target.matches("[type=range]");
+  const isDone = type === "change" && target.matches("select, input:not([type=radio], [type=file], [type=range]), textarea");
+  if (!form || !(isSlider || isDone) || form.querySelector(":invalid")) return;
+  clearTimeout(waiting);
+  waiting = setTimeout(() => form.requestSubmit(), isSlider ? PAUSE : 0);
 }
 
 /** Return what the model is not for, and where its data comes from. */

@@ -44,6 +44,7 @@ _LEVELS = (0.8, 0.9, 0.95, 0.99)  # that the page offers
 _SCORE_DIGITS = 7
 _MOST_NUMBERS = 1000  # of an example of arrays
 _MOST_CHANNELS = 3  # of images
+_SLIDER_DIGITS = 2  # of the ends of a slider
 _COLUMNS = ("number", "date", "text")  # that `rows.js` reads, besides categories
 # the functions whose predictions `predictions.js` computes -> their name there
 _TASKS: dict[Any, str] = {
@@ -317,7 +318,7 @@ def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
             shape=[None, *stored["shape"]],
             facts=sorted(facts),
             raw=is_raw,
-            form=_form(reader, stored["reader"]) if is_raw else {},
+            form=_form(reader, stored["reader"], about["statistics"]) if is_raw else {},
         ),
         answer=dict(
             kind=network.output_name,
@@ -338,12 +339,17 @@ def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
     )
 
 
-def _form(reader: Any, stored: JsonObject) -> JsonObject:
-    """Return the form of the preprocessor; of a table, without rare categories."""
+def _form(
+    reader: Any, stored: JsonObject, statistics: Mapping[str, Any] | None = None
+) -> JsonObject:
+    """Return the form of the preprocessor; of a table, without rare categories, and with the ranges of sliders."""
     inference = kind_of(reader).inference
     typical = stored.get("typical")
     described: JsonObject = inference.form(reader, typical) if typical else inference.form(reader)
     columns = {column["name"]: column for column in stored.get("columns", ())}
+    ranges = {
+        feature["name"]: feature["edges"] for feature in (statistics or {}).get("features", ())
+    }
     for field in described["columns"] if columns else ():
         if field["kind"] == "category":
             names = columns[field["name"]]["values"]
@@ -352,6 +358,10 @@ def _form(reader: Any, stored: JsonObject) -> JsonObject:
                 default=field["default"] if field["default"] in names else next(iter(names), None),
                 others=bool(columns[field["name"]]["hashed"]),
             )
+        elif field["kind"] == "number" and (edges := ranges.get(field["name"])):
+            # from the first decile to the last, roughly: they are cells of rows
+            low, high = (float(f"{edge:.{_SLIDER_DIGITS}g}") for edge in (edges[0], edges[-1]))
+            field |= {"slider": [low, high]} if low < high else {}
     return described
 
 

@@ -242,6 +242,7 @@ def auto(
                 score=score,
                 baselines=candidates,
                 presets=presets,
+                later=suggested[len(presets) :],
                 pool=pool,
                 signals=signals,
                 deadline=end - finish,
@@ -268,7 +269,7 @@ def auto(
             seconds_like(2 * seconds, clock.max_time),
             prefer=prefer,
             one_network=one_network,
-            not_begun=[candidate.label for candidate in suggested[len(presets) :]],
+            not_begun=[candidate.label for candidate in schedule.later],
         ).result()
         if previous_model is not None:
             result |= previous_model.compared_with(Run(folder / WINNER), schedule)

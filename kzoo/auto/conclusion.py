@@ -38,7 +38,7 @@ class Conclusion:
         more_time: a longer `max_time`, as the user would write it, for advice.
         prefer: "simple" or "score", see `kzoo.tune`.
         one_network: whether a mean is distilled into one network.
-        not_begun: presets for which the time limit was too short from the start.
+        not_begun: presets for which there was no time.
     """
 
     def __init__(

@@ -55,6 +55,7 @@ class Schedule:
         parts: the `Parts`.
         score: the `PrimaryScore`.
         baselines, presets: the candidates, in the order in which they are tried.
+        later: presets that are tried once the others gain no more, if there is time.
         pool: the workers (see `kzoo.training.workers.pool`).
         signals: the `Signals` to watch.
         deadline: time (`time.monotonic()`) at which fitting has to end.
@@ -71,6 +72,7 @@ class Schedule:
         score: PrimaryScore,
         baselines: Sequence[Candidate],
         presets: Sequence[Candidate],
+        later: Sequence[Candidate] = (),
         pool: SingleWorker | LocalWorkers | ExecutorWorkers,
         signals: Signals,
         deadline: float,
@@ -85,6 +87,7 @@ class Schedule:
         self.pool = pool
         self.baselines = baselines
         self.presets = presets
+        self.later = [*later]
         self.signals = signals
         self.deadline = deadline
         self.report, self.seed, self.objective = report, seed, objective
@@ -143,10 +146,13 @@ class Schedule:
         else:
             for contender in survivors[:2]:
                 self._longer(contender)
-        # 5. Other settings of the best presets, and the best once more, in rounds, as long as these gain.
+        # 5. Other settings of the best presets, and the best once more, in rounds, as long as these gain; then the next
+        # preset, and rounds with it.
         if survivors:
             self._restore_variants()
             Rounds(self, self.seed).run()
+            while self._fit_another(first):
+                Rounds(self, self.seed).run()
         if not self.stopped:
             self.contenders = [
                 each
@@ -159,6 +165,19 @@ class Schedule:
                         contender.trial, status="failed", error=f"{NO_TIME}: none was left"
                     )
                     self._write(contender)
+
+    def _fit_another(self, parts: Sequence[int]) -> bool:
+        """Fit the next preset for which there seemed to be no time, and return whether there was."""
+        fits = len(parts) + 1
+        if not self.later or self.stopped or self.left < fits * _LEAST_SECONDS:
+            return False
+        contender = self.contender(self.later.pop(0))
+        self._screen([contender], share=1.0, fits=fits)
+        if contender.answers and not self._can_win(contender):
+            self.stop(contender)
+        elif contender.answers:
+            self.finish(contender, parts)
+        return True
 
     def _screen(self, contenders: Sequence[Contender], share: float, *, fits: int) -> None:
         """Fit presets on the first part.
@@ -232,7 +251,7 @@ class Schedule:
 
     def _restore_variants(self) -> None:
         """Restore other settings and seeds of presets that were fitted before the search was stopped."""
-        presets = {candidate.name: candidate for candidate in self.presets}
+        presets = {candidate.name: candidate for candidate in (*self.presets, *self.later)}
         first = len(self.contenders)
         for path in sorted(trial_folder(self.folder, first).parent.glob("[0-9]*")):
             number = int(path.name)

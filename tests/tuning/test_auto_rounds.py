@@ -79,7 +79,14 @@ def search(data, tmp_path, monkeypatch):
     monkeypatch.setattr(Schedule, "_preprocessing", lambda *_: "the same")
     monkeypatch.setattr(rounds, "_MOST_VARIANTS", 4)
 
-    def run(folder="search", folds=3, presets=("tabular_fnn", "tabular_resnet"), **options):
+    def run(
+        folder="search",
+        folds=3,
+        presets=("tabular_fnn", "tabular_resnet"),
+        later=(),
+        seconds=10_000,
+        **options,
+    ):
         parts = Parts(folds=folds, rows=ROWS)
         pool = Pool(data, parts, **options)
         (tmp_path / folder).mkdir(exist_ok=True)
@@ -90,9 +97,10 @@ def search(data, tmp_path, monkeypatch):
             score=PrimaryScore(data, "r2"),
             baselines=[Candidate(name="ridge", label="ridge", is_baseline=True)],
             presets=[Candidate(name=n, label=n) for n in presets],
+            later=[Candidate(name=n, label=n) for n in later],
             pool=pool,
             signals=pool.signals,
-            deadline=time.monotonic() + 10_000,
+            deadline=time.monotonic() + seconds,
             report=lambda line: None,
             seed=0,
             objective=Objective("r2", "max"),
@@ -128,6 +136,28 @@ def test_networks_in_closed_form_are_fitted_on_all_folds_before_other_networks_b
     _, pool = search(presets=("tabular_fnn", "series_rocket"), differ=True)
     first = [(name, part) for name, _, _, part in pool.fits if name != "ridge"][:4]
     assert first == [*(("series_rocket", part) for part in range(3)), ("tabular_fnn", 0)]
+
+
+@pytest.mark.parametrize("folds", [3, 1])
+def test_time_that_is_left_goes_to_presets_that_were_put_off(search, folds):
+    later = "tabular_resnet", "tabular_tabm"
+    schedule, pool = search(presets=("tabular_fnn",), later=later, folds=folds, differ=True)
+    names = [name for name, *_ in pool.fits if name != "ridge"]
+    assert [*dict.fromkeys(names)] == ["tabular_fnn", *later] and not schedule.later
+    assert {
+        each.candidate.name for each in schedule.contenders if len(each.answers) >= folds
+    } >= set(later)
+    # a search that is stopped and goes on fits nothing twice
+    fits = []
+    for stop_after in (len(pool.fits) // 2, len(pool.fits) - 2, None):
+        options = dict(folds=folds, differ=True, stop_after=stop_after)
+        resumed, again = search("stopped", presets=("tabular_fnn",), later=later, **options)
+        fits += again.fits
+    assert len(set(fits)) == len(fits) and not resumed.later
+    # without time they are not begun, and the verdict names them
+    short, pool = search("short", presets=("tabular_fnn",), later=later, seconds=7, differ=True)
+    assert [each.name for each in short.later] == [*later]
+    assert not {name for name, *_ in pool.fits} & set(later)
 
 
 def test_networks_in_closed_form_get_the_time_that_reading_inputs_takes(search):

@@ -33,3 +33,13 @@ def network_of_both_directions():
     x = keras.layers.Bidirectional(keras.layers.LSTM(5))(x)
     model = keras.Model(inputs, keras.layers.Dense(2)(x), name="both")
     return with_random_values(model, 0.4)
+
+
+def network_of_masked_words():
+    """Recurrent layers over words, in both directions, that skip padding."""
+    inputs = keras.Input((9,), dtype="int32")
+    x = keras.layers.Embedding(100, 5, mask_zero=True)(inputs)
+    x = keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True))(x)
+    x = keras.layers.SimpleRNN(4)(x)
+    model = keras.Model(inputs, keras.layers.Dense(2)(x), name="words")
+    return with_random_values(model, 0.4)

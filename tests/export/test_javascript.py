@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import onnxruntime
 import pytest
-from custom_networks import network_of_both_directions, odd_network
+from custom_networks import network_of_both_directions, network_of_masked_words, odd_network
 from test_matrix import with_random_weights
 
 import kzoo
@@ -36,6 +36,9 @@ PRESETS = {
     "text_ngrams": {},
     "text_gru": {},
     "text_transformer": {},
+    "text_bilstm": {},
+    "imdb_rnn": {},
+    "char_gpt": {},
 }
 QUICK = "iris_fnn", "tabular_tabm", "series_gru"
 RUN = """
@@ -90,7 +93,9 @@ def test_presets_compute_what_onnx_runtime_computes(name, tmp_path):
     check(with_random_weights(name, **PRESETS[name]), tmp_path)
 
 
-@pytest.mark.parametrize("network", [odd_network, network_of_both_directions])
+@pytest.mark.parametrize(
+    "network", [odd_network, network_of_both_directions, network_of_masked_words]
+)
 def test_operations_of_custom_networks(network, tmp_path):
     check(network(), tmp_path)
 

@@ -60,6 +60,10 @@ _REDUCTIONS = {
 _LSTM = [b"Sigmoid", b"Tanh", b"Tanh"]  # activations of the cells of a direction
 _FLOATS = (1, 10, 11)  # numbers of float32, float16 and float64 in ONNX
 _BOOL = 9
+# operations with which shapes are computed
+_FOLDED = {"Add", "Cast", "Concat", "Div", "Gather", "Mul", "Sub"}
+_FOLDED |= {"ReduceProd", "Slice", "Squeeze", "Unsqueeze"}
+_MOST_FOLDED = 64  # elements
 _MOST_COUNT = 100_000  # repetitions of a loop
 
 
@@ -86,7 +90,9 @@ class _Reader(Buffers):
     def _read(self, node: "onnx.NodeProto") -> None:
         inputs = [self.values[name] if name else None for name in node.input]
         options = _attributes(node)
-        if node.op_type in _MAPS:
+        if (folded := self._folded(node, inputs)) is not None:
+            outputs = folded
+        elif node.op_type in _MAPS:
             outputs = [self._map(node.op_type, inputs)]
         elif node.op_type in _REDUCTIONS:
             outputs = [self._reduce(node.op_type, inputs, options)]
@@ -99,6 +105,20 @@ class _Reader(Buffers):
         self.values |= {
             name: value for name, value in zip(node.output, outputs, strict=False) if name
         }
+
+    def _folded(self, node: "onnx.NodeProto", inputs: Sequence[Any]) -> list[Value] | None:
+        """Return the outputs of a node that computes a few constants, such as a shape; None of another node."""
+        named = [(n, value) for n, value in zip(node.input, inputs, strict=True) if value]
+        if node.op_type not in _FOLDED or not any(value.is_whole for _, value in named):
+            return None
+        feeds = {}
+        for name, value in named:
+            array = self.array(value)
+            if array is None or array.size > _MOST_FOLDED:
+                return None
+            feeds[name] = array.astype(np.int64 if value.is_whole else np.float32)
+        evaluator = import_module("onnx.reference").ReferenceEvaluator(node)
+        return [self.constant(np.asarray(result)) for result in evaluator.run(None, feeds)]
 
     def _map(self, name: str, inputs: Sequence[Any]) -> Value:
         function = _MAPS[name]
@@ -125,6 +145,13 @@ class _Reader(Buffers):
 
     def _constant(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         return self.constant(import_module("onnx").numpy_helper.to_array(options["value"]))
+
+    def _constantofshape(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
+        shape = self.whole_numbers(inputs[0], "a shape")
+        number = np.float32(0)
+        if "value" in options:
+            number = import_module("onnx").numpy_helper.to_array(options["value"]).reshape(())
+        return self.constant(np.full(shape, number))
 
     def _shape(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         return self.constant(np.array(inputs[0].view.shape, np.int64))
@@ -178,6 +205,13 @@ class _Reader(Buffers):
         wanted = self.whole_numbers(inputs[1], "a shape")
         shape = np.broadcast_shapes(tuple(wanted), inputs[0].view.shape)
         return self.moved(inputs[0], lambda array: np.broadcast_to(array, shape))
+
+    def _reversesequence(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
+        axis = options.get("time_axis", 0)
+        lengths = self.whole_numbers(inputs[1], "the length of a sequence")
+        if set(lengths) != {inputs[0].view.shape[axis]}:
+            raise KzooError("it reverses parts of sequences")
+        return self.moved(inputs[0], lambda array: np.flip(array, axis))
 
     def _tile(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         repeats = self.whole_numbers(inputs[1], "a number of repetitions")

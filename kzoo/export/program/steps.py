@@ -32,6 +32,12 @@ class View:
         return int(np.prod(self.shape))
 
     @property
+    def first(self) -> int:
+        """The first of its elements in the buffer."""
+        pairs = zip(self.shape, self.strides, strict=True)
+        return self.offset + sum(min(stride * (length - 1), 0) for length, stride in pairs)
+
+    @property
     def is_contiguous(self) -> bool:
         """Whether its elements follow each other in the buffer."""
         expected = 1
@@ -103,13 +109,14 @@ class Program:
 
     def every_step(self) -> Iterator[Step]:
         """Return all steps, a loop before those of its body."""
-        return _every(self.steps)
+        return every_step(self.steps)
 
 
-def _every(steps: Sequence[Step]) -> Iterator[Step]:
+def every_step(steps: Sequence[Step]) -> Iterator[Step]:
+    """Return some steps and those of their bodies, a loop before its body."""
     for step in steps:
         yield step
-        yield from _every(step.body)
+        yield from every_step(step.body)
 
 
 def offsets(program: Program) -> tuple[dict[int, int], int]:
@@ -134,7 +141,7 @@ def offsets(program: Program) -> tuple[dict[int, int], int]:
                 first.setdefault(buffer, begin)
                 last[buffer] = position
             if step.body:
-                inside = {b for each in _every(step.body) for b in (*each.read, *each.written)}
+                inside = {b for each in every_step(step.body) for b in (*each.read, *each.written)}
                 outside = {buffer for buffer in inside if buffer in first}
                 visit(step.body)
                 for buffer in (*step.read, *step.written, *outside):  # until the last repetition

@@ -90,6 +90,7 @@ class LightGbm:
     """A model of LightGBM; see `BoostedTrees`."""
 
     least: ClassVar[int] = 1
+    learning_rate: float | None = None
 
     def __init__(
         self,
@@ -196,10 +197,12 @@ class CatBoost:
     """A model of CatBoost; see `BoostedTrees`.
 
     Its statistics of categories are those of single columns, not of combinations: they are functions of a code, so that
-    comparisons with them are splits of categories.
+    comparisons with them are splits of categories. Its learning rate depends on the number of rounds: a fit with
+    the rounds of another one needs the learning rate of that, too.
     """
 
     least: ClassVar[int] = 1
+    learning_rate: float | None = None
 
     def __init__(
         self,
@@ -257,7 +260,8 @@ class CatBoost:
                 use_best_model=True,
                 early_stopping_rounds=PATIENCE,
             )
-        self.model = library.CatBoost(self.settings | {"iterations": most})
+        rate = {} if rounds is None else {"learning_rate": self.learning_rate}
+        self.model = library.CatBoost(self.settings | {"iterations": most} | rate)
         try:
             self.model.fit(self._pool(x, y, weight), **options)
         except library.CatBoostError as error:
@@ -265,6 +269,8 @@ class CatBoost:
                 f"CatBoost: {str(error).splitlines()[0][:200].rsplit(': ', 1)[-1]}"
             ) from None
         self.rounds = self.model.tree_count_
+        if rounds is None:
+            self.learning_rate = float(self.model.learning_rate_)
 
     def raw(self, x: np.ndarray) -> np.ndarray:
         """Return the sums of the trees (B, outputs)."""

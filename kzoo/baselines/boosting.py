@@ -41,10 +41,13 @@ class BoostedTrees(Protocol):
     Attributes:
         least: validation rows that it needs to stop by them.
         rounds: number of rounds that count, once it is fitted.
+        learning_rate: the learning rate, if the library chooses one that depends on the rounds; set before a fit, it is
+            used instead. None of others.
     """
 
     least: ClassVar[int]
     rounds: int | None
+    learning_rate: float | None
 
     def __init__(
         self, subset: "BaselineData", sizes: Mapping[int, int], loss: str, classes: int
@@ -119,6 +122,7 @@ class _ScikitLearn:
     """A model of scikit-learn; see `BoostedTrees`."""
 
     least: ClassVar[int] = _LEAST_STOPPED
+    learning_rate: float | None = None
 
     def __init__(
         self, subset: "BaselineData", sizes: Mapping[int, int], loss: str, classes: int
@@ -244,11 +248,13 @@ class _Fits:
         if validation is not None and len(validation[0]) < self.library.least:
             validation = None
 
-        def stopped() -> tuple[int | None, int]:
+        def stopped() -> tuple[int | None, int, float | None]:
             model.fit(x, y, weight, None, validation)
-            return (None, 0) if validation is None else (model.rounds, len(x))
+            if validation is None:
+                return None, 0, None
+            return model.rounds, len(x), model.learning_rate
 
-        rounds, learned_from = self.subset.chosen(stopped)
+        rounds, learned_from, model.learning_rate = self.subset.chosen(stopped)
         if model.rounds is None:
             if rounds is not None:  # chosen on fewer rows: more rows allow for more rounds
                 rounds = max(round(rounds * len(x) / learned_from), 1)

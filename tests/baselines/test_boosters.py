@@ -16,6 +16,7 @@ from test_fitted import close, emotions, visits
 import kzoo
 from kzoo import baselines
 from kzoo.baselines import boosters
+from kzoo.data.store.pooled import with_all_rows
 
 DATA = {
     "binary": lambda: kzoo.load_data("breast_cancer"),
@@ -55,6 +56,27 @@ def test_categories_that_training_has_not_seen_go_the_same_way(name):
         x[:, i] = random.integers(0, count, len(x))
     rows = replace(data.test, x=x, y=np.zeros(len(x), int), rows=None)
     assert close(fitted.network().predict(x, verbose=0), fitted.predict(rows)[0])
+
+
+def test_a_fit_of_catboost_to_all_rows_has_the_learning_rate_of_the_fit_that_stopped():
+    """Its own learning rate depends on the number of rounds: with few, the trees would fit the training rows."""
+    catboost = pytest.importorskip("catboost")
+    data = kzoo.load_data("breast_cancer")
+    fitted = baselines.fit(data, "catboost", all_rows=True)
+    ((rounds, learned_from, rate),) = fitted.choices
+    whole = with_all_rows(data).train
+    x, y = np.asarray(whole.x[:]), np.asarray(whole.y[:])
+    model = catboost.CatBoostClassifier(
+        iterations=round(rounds * len(x) / learned_from),
+        learning_rate=rate,
+        random_seed=0,
+        thread_count=1,
+        verbose=False,
+        allow_writing_files=False,
+    ).fit(x, y)
+    expected = model.predict_proba(np.asarray(data.test.x[:]))
+    assert fitted.predict(data.test)[0] == pytest.approx(expected, abs=1e-5)
+    assert 0 < rate < 0.1
 
 
 @pytest.mark.parametrize("name", ["lightgbm", "catboost"])

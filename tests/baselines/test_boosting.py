@@ -27,7 +27,7 @@ def data():
 
 def test_rounds_are_those_with_the_smallest_loss_on_validation_rows(data):
     fitted = baselines.fit(data, "trees")
-    ((rounds, learned_from),) = fitted.choices
+    ((rounds, learned_from, _),) = fitted.choices
     assert learned_from == len(data.train)
     model = HistGradientBoostingClassifier(
         **OPTIONS, max_iter=rounds + 50, early_stopping=False, categorical_features=[False, True]
@@ -40,7 +40,7 @@ def test_rounds_are_those_with_the_smallest_loss_on_validation_rows(data):
 
 def test_a_fit_to_all_rows_has_more_rounds(data):
     again = baselines.fit(data, "trees", all_rows=True)
-    ((rounds, learned_from),) = again.choices
+    ((rounds, learned_from, _),) = again.choices
     x, y = (
         np.concatenate([getattr(data.train, name)[:], getattr(data.validation, name)[:]])
         for name in ("x", "y")
@@ -59,12 +59,12 @@ def test_a_fit_to_all_rows_has_more_rounds(data):
 def test_few_validation_rows_stop_nothing(data):
     few = kzoo.load_data("iris")
     fitted = baselines.fit(few, "trees")
-    assert fitted.choices == ((None, 0),)
+    assert fitted.choices == ((None, 0, None),)
     model = HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=0)
     model.fit(few.train.x, few.train.y)
     assert fitted.predict(few.test)[0] == pytest.approx(model.predict_proba(few.test.x), abs=1e-6)
     # rows that were all learned from at once have no validation rows either
-    assert baselines.fit(few, "trees", all_rows=True).choices == ((None, 0),)
+    assert baselines.fit(few, "trees", all_rows=True).choices == ((None, 0, None),)
 
 
 @pytest.mark.parametrize("name", ["lightgbm", "catboost"])

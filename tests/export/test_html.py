@@ -7,7 +7,10 @@ import json
 import re
 import shutil
 import warnings
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from threading import Thread
 from types import SimpleNamespace
 
 import hard_cells
@@ -37,8 +40,7 @@ from kzoo.serve import model_facts
 from kzoo.utils.errors import KzooError
 
 ASK = """async ([cases]) => {
-  const part = (id) => document.getElementById(id).textContent;
-  const { predict } = kzooEngine.createModel(JSON.parse(part("model")), kzooEngine.bytesOf(part("weights")).buffer);
+  const { predict } = kzooEngine.createModel(kzooParts.stored, kzooParts.weights);
   const answers = [];
   for (const { input, options } of cases) {
     if (input.base64) input.bytes = kzooEngine.bytesOf(input.base64);
@@ -77,7 +79,7 @@ def pages(home, warm_python, tmp_path_factory):
             epochs=3,
             **options,
         )
-        exports[name] = export(warm_python, run, folder / name, ["onnx", "html"])
+        exports[name] = export(warm_python, run, folder / name, ["onnx", "html", "html_folder"])
     return exports
 
 
@@ -234,9 +236,7 @@ def test_reasons_are_those_of_python(name, pages, visit):
     tab = visit(pages[name])
     actual = tab.page.evaluate(
         """async (row) => {
-          const part = (id) => document.getElementById(id).textContent;
-          const weights = kzooEngine.bytesOf(part("weights")).buffer;
-          const { explain } = kzooEngine.createModel(JSON.parse(part("model")), weights);
+          const { explain } = kzooEngine.createModel(kzooParts.stored, kzooParts.weights);
           return explain({ json: [row] }, {});
         }""",
         row,
@@ -822,3 +822,119 @@ def test_an_example_has_the_most_frequent_categories(home, warm_python, visit, t
     )
     (_, colour) = model_facts._form(manifest, kind("rows"))["form"]["columns"]
     assert colour["default"] == "red" and list(colour["values"]) == ["blue", "green", "red"]
+
+
+@pytest.fixture(scope="module")
+def site(pages):
+    """The address of a web server for files, with the folders of both exports, and the requests to it."""
+    requests = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, format, *values):
+            requests.append(self.path)
+
+    exports = pages["classes"].path.parent
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=exports)) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", requests
+        server.shutdown()
+
+
+def frame_of(exported):
+    """Return the line of an export that shows its page in another."""
+    return exported.exports["html_folder"]["note"].partition(": ")[2]
+
+
+@pytest.mark.parametrize("name", ["classes", "values"])
+def test_a_folder_on_a_web_server_is_the_same_page(name, pages, site, chromium, visit, tmp_path):
+    url, requests = site
+    one = visit(pages[name])
+    with chromium.new_context(locale="en-US") as context:
+        tab = Visit(context.new_page(), url)
+        tab.page.goto(f"{url}/{name}/html_folder/index.html")
+        tab.page.wait_for_selector(".ask")
+        assert tab.answer() == one.answer()
+        cases = [{"input": {"text": hard_cells.csv(hard_cells.table()[0])}}]
+        cases += [{"input": case} for case in hard_cells.inputs()[::20]]
+        cases += [{"input": {"base64": base64.b64encode(c).decode()}} for c in hard_cells.files()]
+        assert tab.page.evaluate(ASK, [cases]) == one.page.evaluate(ASK, [cases])
+        shown = []
+        for visited in (one, tab):
+            visited.way("way_table")
+            file = tmp_path / "rows.csv"
+            file.write_text(hard_cells.csv(hard_cells.table()[0]), "utf-8")
+            visited.page.locator("input[type=file]").set_input_files(file)
+            visited.page.locator(".shown").get_by_text("240 rows").first.wait_for()
+            shown.append(visited.answer())
+        assert shown[0] == shown[1]
+        assert tab.page.evaluate("typeof Worker") == "function"
+        one.behaved(), tab.behaved()
+        assert tab.requests and all(
+            request.startswith(f"{url}/{name}/") for request in tab.requests
+        )
+        assert requests.count(f"/{name}/html_folder/engine.js") in (
+            1,
+            2,
+        )  # that of the worker may be stored
+
+
+def test_the_line_of_a_folder_shows_its_page_in_another(pages, site, chromium):
+    url, _ = site
+    exported = pages["classes"]
+    (exported.path / "host.html").write_text(f"<!doctype html><body>{frame_of(exported)}</body>")
+    with chromium.new_context(locale="en-US") as context:
+        page = context.new_page()
+        page.goto(f"{url}/classes/host.html")
+        shown = page.frame_locator("iframe").locator(".shown")
+        shown.get_by_text("%").first.wait_for()
+
+
+def test_the_policy_of_a_folder_allows_its_own_files(pages, site, chromium):
+    folder = pages["classes"].path / "html_folder"
+    content = (folder / "index.html").read_text("utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', content)[1]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    own = {name for name, source in rules.items() if source == "'self'"}
+    assert own == {"script-src", "style-src", "worker-src", "connect-src"}
+    assert rules["default-src"] == "'none'" and "unsafe" not in policy
+    assert not re.search(r"<script>|<style|(?:src|href)=\"(?![\w#.]+\")", content)
+    url, _ = site
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{url}/classes/html_folder/index.html")
+        page.wait_for_selector(".ask")
+        assert page.evaluate(
+            """async () => {
+              const caught = [];
+              addEventListener("securitypolicyviolation", (event) => caught.push(event.effectiveDirective));
+              await fetch("http://127.0.0.1:9/").catch(() => {});
+              const script = document.createElement("script");
+              script.textContent = "globalThis.ran = true";
+              document.body.append(script);
+              await new Promise((resume) => setTimeout(resume, 100));
+              return [caught.sort(), globalThis.ran ?? false];
+            }"""
+        ) == [["connect-src", "script-src-elem"], False]
+
+
+def test_a_folder_without_a_file_or_a_server_says_so(pages, site, chromium, tmp_path):
+    url, _ = site
+    folder = pages["classes"].path / "html_folder"
+    shutil.copytree(folder, folder.with_name("part"))
+    (folder.with_name("part") / "weights.bin").unlink()
+    for address in (f"{url}/classes/part/index.html", (folder / "index.html").as_uri()):
+        with chromium.new_context(locale="en-US") as context:
+            page = context.new_page()
+            page.goto(address)
+            page.get_by_text(text("filesMissing")).wait_for()
+    shutil.rmtree(folder.with_name("part"))
+
+
+def test_a_folder_is_checked_by_node(pages):
+    for exported in pages.values():
+        one, other = (exported.exports[key] for key in ("html", "html_folder"))
+        assert other["bytes"] < one["bytes"] and other["status"] == one["status"]
+        if shutil.which("node"):
+            assert other["difference"] == one["difference"] and other["status"] == "ok"
+        content = b"".join(file.read_bytes() for file in (exported.path / "html_folder").iterdir())
+        assert hard_cells.RARE.encode() not in content

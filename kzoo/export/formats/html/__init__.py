@@ -22,33 +22,42 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 40_000_000
 _RUNTIME = "node"
+_BUNDLE = "kzoo.export.formats.html.bundle"
 _UNSUPPORTED = "series and language models are not supported yet. Export to onnx, for kzoo serve"
 
 
 def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
     """Write the page with the model in it."""
+    stored, facts, weights = parts(network)
+    html = import_module(_BUNDLE).page(stored, facts, weights)
+    check_size(len(html.encode("utf-8")))
+    file.write_text(html, "utf-8", newline="\n")
+    return dict(weights=len(weights))
+
+
+def parts(network: "Network") -> tuple[JsonObject, JsonObject, bytes]:
+    """Return what the page stores: the model, the facts that it shows, and the weights.
+
+    Raises:
+        KzooError: the page cannot compute the model.
+    """
     if not _is_supported(network.input_name, network.spec.get("task")):
         raise KzooError(_UNSUPPORTED)
-    description, bundle, program_module = (
-        import_module(name)
-        for name in (
-            "kzoo.export.formats.html.description",
-            "kzoo.export.formats.html.bundle",
-            "kzoo.export.program.javascript",
-        )
-    )
+    description = import_module("kzoo.export.formats.html.description")
+    program_module = import_module("kzoo.export.program.javascript")
     stored = description.stored_model(network)
     weights = program_module.weights(network.program)
     stored["network"] = program_module.description(network.program)
-    html = bundle.page(stored, description.page_facts(network, stored), weights)
-    size = len(html.encode("utf-8"))
+    return stored, description.page_facts(network, stored), weights
+
+
+def check_size(size: int) -> None:
+    """Raise KzooError if a page has too many bytes."""
     if size > _MOST_BYTES:
         raise KzooError(
             f"the page would have {size / 1e6:,.0f} MB, more than {_MOST_BYTES / 1e6:.0f}. Use a smaller preset, "
             "such as tabular_fnn or tabular_tabm, or another format"
         )
-    file.write_text(html, "utf-8", newline="\n")
-    return dict(weights=len(weights))
 
 
 def _is_supported(inputs: str, task: str | None) -> bool:
@@ -66,7 +75,7 @@ def _cannot_run() -> str | None:
 
 
 class Session:
-    """The script of a page, run by Node.js.
+    """The script of a page, a file or a folder, run by Node.js.
 
     Raises:
         KzooError: Node.js is not installed, or the script fails.

@@ -3,7 +3,7 @@
 import { headPart, scorePart } from "./about.js";
 import { languageButton, make, say, translate } from "./dom.js";
 import { predictionPart } from "./inputs.js";
-import { facts } from "./local.js";
+import { facts, greeting } from "./local.js";
 
 const PAUSE = 30; // milliseconds between predictions while a slider moves
 let waiting = null;
@@ -15,7 +15,7 @@ translate();
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault()); // a file dropped beside a drop zone must not replace the page
 document.title = `${facts.name} · kzoo`;
 const part = predictionPart({ ...facts, isLocal: true }, "", () => {});
-const stays = make("p", { class: "stays", say: "nothingLeaves" });
+const stays = make("p", { class: "stays", say: greeting });
 main.replaceChildren(headPart(facts, stays), ...[scorePart(facts)].filter(Boolean), make("h2", { say: "try" }), part.element, limitsPart());
 document.getElementById("bottom").append(make("span", { say: ["exportedOn", { date: facts.created }] }));
 for (const name of ["input", "change"]) part.element.addEventListener(name, followFields);

@@ -1,4 +1,7 @@
-"""The HTML file: modules of scripts become two inline scripts, which the policy of the page names by their hashes."""
+"""The page: modules of scripts become two, for the engine and the page, in one HTML file or in files beside it.
+
+The policy of the page names inline scripts by their hashes.
+"""
 
 import base64
 import hashlib
@@ -26,46 +29,95 @@ if (typeof WorkerGlobalScope !== "undefined") kzooEngine.answerMessages(globalTh
 
 
 def page(stored: JsonObject, facts: JsonObject, weights: bytes) -> str:
-    """Return the page as HTML.
+    """Return the page as one HTML file.
 
     Args:
         stored: what predictions need (see `description.stored_model`).
         facts: what the page shows (see `description.page_facts`).
         weights: of the network.
     """
-    engine = _script(_ENGINE) + _PUBLIC
-    app = _script(_APP)
-    engine, app = (
-        f"(() => {{\n'use strict';\nconst modules = {{}};\n{text}}})();\n" for text in (engine, app)
+    style, engine, app = _style(), _engine(), _app("inline.js")
+    return _html(
+        script=f"{_hashed(engine)} {_hashed(app)}",
+        style=_hashed(style),
+        worker="blob:",
+        connect="'none'",
+        parts={
+            "style": f"<style>{style}</style>",
+            "scripts": "\n".join(
+                (
+                    f'<script id="model" type="application/json">{_json(stored)}</script>',
+                    f'<script id="facts" type="application/json">{_json(facts)}</script>',
+                    f'<script id="weights" type="text/plain">{base64.b64encode(weights).decode()}</script>',
+                    f'<script id="engine">{engine}</script>',
+                    f'<script id="app">{app}</script>',
+                )
+            ),
+        },
     )
-    style = "".join(
-        (folder / "style.css").read_text("utf-8")
-        for folder in (_SERVED, _HERE)
-        if (folder / "style.css").is_file()
+
+
+def files(stored: JsonObject, facts: JsonObject, weights: bytes) -> dict[str, bytes]:
+    """Return the same page as files for a web server: name -> content."""
+    html = _html(
+        script="'self'",
+        style="'self'",
+        worker="'self'",
+        connect="'self'",
+        parts={
+            "style": '<link rel="stylesheet" href="style.css">',
+            "scripts": '<script src="engine.js"></script>\n<script src="app.js"></script>',
+        },
     )
+    texts = {
+        "index.html": html,
+        "style.css": _style(),
+        "engine.js": _engine(),
+        "app.js": _app("fetched.js"),
+        "model.json": _json(stored),
+        "facts.json": _json(facts),
+    }
+    return {name: text.encode("utf-8") for name, text in texts.items()} | {"weights.bin": weights}
+
+
+def _html(*, script: str, style: str, worker: str, connect: str, parts: dict[str, str]) -> str:
+    """Return the template with its parts, and a policy of where scripts, style, workers and data come from."""
     policy = "; ".join(
         (
             "default-src 'none'",
-            f"script-src {_hashed(engine)} {_hashed(app)}",
-            f"style-src {_hashed(style)}",
-            "worker-src blob:",
+            f"script-src {script}",
+            f"style-src {style}",
+            f"worker-src {worker}",
             "img-src data: blob:",
-            "connect-src 'none'",
+            f"connect-src {connect}",
             "base-uri 'none'",
             "form-action 'none'",
         )
     )
-    parts = {
-        "policy": policy,
-        "style": style,
-        "engine": engine,
-        "app": app,
-        "model": _json(stored),
-        "facts": _json(facts),
-        "weights": base64.b64encode(weights).decode(),
-    }
+    parts = parts | {"policy": policy}
     template = (_HERE / "index.html").read_text("utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def _style() -> str:
+    return "".join(
+        (folder / "style.css").read_text("utf-8")
+        for folder in (_SERVED, _HERE)
+        if (folder / "style.css").is_file()
+    )
+
+
+def _engine() -> str:
+    script = _script(_ENGINE, {}) + _PUBLIC
+    return f"(() => {{\n'use strict';\nconst modules = {{}};\n{script}}})();\n"
+
+
+def _app(reader: str) -> str:
+    """Return the script of the page, which begins with the module that reads the parts of the page."""
+    written: dict[str, str] = {}
+    read = f'globalThis.kzooParts = await modules["{reader}"].readParts();\n'
+    script = _script(reader, written) + read + _script(_APP, written)
+    return f"(async () => {{\n'use strict';\nconst modules = {{}};\n{script}}})();\n"
 
 
 def _json(data: JsonObject) -> str:
@@ -81,11 +133,14 @@ def _hashed(content: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _script(name: str) -> str:
-    """Return a module and those that it imports as one script, each as a function that returns what it exports."""
-    written: dict[str, str] = {}
+def _script(name: str, written: dict[str, str]) -> str:
+    """Return a module and those that it imports, unless they are written, as a script.
+
+    Each becomes a function that returns what it exports.
+    """
+    before = len(written)
     _add(name, written)
-    return "".join(written.values())
+    return "".join(list(written.values())[before:])
 
 
 def _add(name: str, written: dict[str, str]) -> None:

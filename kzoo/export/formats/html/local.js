@@ -1,14 +1,15 @@
 // Predictions of the model in this page, in place of requests to a server; those of files are made in a worker.
 
 const engine = globalThis.kzooEngine;
-const contentOf = (id) => document.getElementById(id).textContent;
-const stored = JSON.parse(contentOf("model"));
-const weights = engine.bytesOf(contentOf("weights")).buffer;
+const { stored, weights, engineUrl } = globalThis.kzooParts;
 const model = engine.createModel(stored, weights);
 let last = { csv: [] }; // the latest table and its predictions
 
 /** What the page shows of the model. */
-export const facts = JSON.parse(contentOf("facts"));
+export const facts = globalThis.kzooParts.facts;
+
+/** The key of the text about where it computes. */
+export const greeting = globalThis.kzooParts.greeting;
 
 /** A line of the model about an input, in English. */
 export class ServerError extends Error {}
@@ -46,7 +47,7 @@ async function here(task, content, options, progress) {
 
 function inWorker(task, content, options, signal, progress) {
   let worker;
-  const url = URL.createObjectURL(new Blob([contentOf("engine")], { type: "text/javascript" }));
+  const url = engineUrl();
   try {
     worker = new Worker(url);
   } catch { // a browser without workers for files

@@ -1,14 +1,24 @@
 // Runs the engine of a page in Node.js: each line of standard input is a request, each line of standard output its answer.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { runInThisContext } from "node:vm";
 
-const html = readFileSync(process.argv[2], "utf-8");
-const part = (id) => html.match(new RegExp(`<script id="${id}"[^>]*>([^]*?)</script>`))[1];
-runInThisContext(part("engine"));
-const stored = JSON.parse(part("model"));
-const engine = globalThis.kzooEngine, run = engine.network(stored.network, engine.bytesOf(part("weights")).buffer);
+const path = process.argv[2], parts = statSync(path).isDirectory() ? partsOfFolder() : partsOfFile();
+runInThisContext(parts.engine);
+const run = globalThis.kzooEngine.network(JSON.parse(parts.model).network, Uint8Array.from(parts.weights).buffer);
+
+function partsOfFile() {
+  const html = readFileSync(path, "utf-8");
+  const part = (id) => html.match(new RegExp(`<script id="${id}"[^>]*>([^]*?)</script>`))[1];
+  return { engine: part("engine"), model: part("model"), weights: Buffer.from(part("weights"), "base64") };
+}
+
+function partsOfFolder() {
+  const file = (name) => readFileSync(join(path, name));
+  return { engine: file("engine.js").toString(), model: file("model.json").toString(), weights: file("weights.bin") };
+}
 
 for await (const line of createInterface({ input: process.stdin })) {
   const answer = {};

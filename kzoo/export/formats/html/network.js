@@ -1,5 +1,8 @@
 // The network of a page: its steps (see `kzoo/export/program/javascript.py`) as functions over Float32Array.
 
+const WIDTH = 4; // elements of a convolution's channel that are computed together
+const MANY = 4; // channels, for which it is worth copying what the windows see
+
 const FUNCTIONS = {
   copy: (a) => a,
   add: (a, b) => a + b,
@@ -162,6 +165,19 @@ const KERNELS = {
     const [y0, x0, w0, b0] = [step.out, ...step.inputs].map((view) => view[1]);
     const plane = height * width, size = rows * columns;
     const whole = kh * kw === 1 && sh === 1 && sw === 1 && ph === 0 && pw === 0 && size === plane;
+    if (outs >= MANY) {
+      const inner = channels * kh * kw, panel = new Float64Array(inner * WIDTH);
+      return () => {
+        for (let group = 0; group < groups; group += 1) {
+          const channel = group * outs, source = x0 + group * channels * plane, to = y0 + channel * size;
+          for (let j = 0; j < size; j += WIDTH) {
+            const wide = Math.min(WIDTH, size - j);
+            packWindows(x, source, step.sizes, j, wide, panel);
+            timesPanel(w, w0 + channel * inner, panel, y, to + j, outs, inner, size, wide, bias, b0 + channel);
+          }
+        }
+      };
+    }
     const sums = new Float64Array(size);
     return () => {
       for (let channel = 0; channel < groups * outs; channel += 1) {
@@ -300,6 +316,48 @@ function product(a, q, b, r, sums, y, at, inner, columns) {
     for (let j = 0; j < columns; j += 1) sums[j] += v * b[m + j];
   }
   for (let j = 0; j < columns; j += 1) y[at + j] = sums[j];
+}
+
+// Copy what the windows of a convolution see at some elements of its output, from `begin` on, into a panel (inner, WIDTH).
+function packWindows(x, first, sizes, begin, wide, panel) {
+  const [, channels, , height, width, , columns, kh, kw, sh, sw, ph, pw, dh, dw] = sizes;
+  for (let j = 0; j < WIDTH; j += 1) {
+    const i = begin + j, top = Math.floor(i / columns) * sh - ph, left = i % columns * sw - pw;
+    let at = j;
+    for (let c = 0, from = first; c < channels; c += 1, from += height * width) {
+      for (let u = 0; u < kh; u += 1) {
+        const row = top + u * dh, inside = j < wide && row >= 0 && row < height;
+        for (let v = 0; v < kw; v += 1, at += WIDTH) {
+          const column = left + v * dw;
+          panel[at] = inside && column >= 0 && column < width ? x[from + row * width + column] : 0;
+        }
+      }
+    }
+  }
+}
+
+// y (rows, wide), whose rows are `apart` elements apart, = a (rows, inner) times a panel, plus the bias of each row.
+// Two rows at a time: eight sums stay in registers.
+function timesPanel(a, q, panel, y, to, rows, inner, apart, wide, bias, b0) {
+  for (let i = 0; i < rows; i += 2) {
+    const both = i + 1 < rows, first = q + i * inner, second = both ? first + inner : first;
+    let s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0;
+    for (let k = 0, m = 0; k < inner; k += 1, m += WIDTH) {
+      const x0 = panel[m], x1 = panel[m + 1], x2 = panel[m + 2], x3 = panel[m + 3];
+      const v = a[first + k], w = a[second + k];
+      s0 += v * x0; s1 += v * x1; s2 += v * x2; s3 += v * x3;
+      t0 += w * x0; t1 += w * x1; t2 += w * x2; t3 += w * x3;
+    }
+    writeRow(y, to + i * apart, bias === undefined ? 0 : bias[b0 + i], wide, s0, s1, s2, s3);
+    if (both) writeRow(y, to + (i + 1) * apart, bias === undefined ? 0 : bias[b0 + i + 1], wide, t0, t1, t2, t3);
+  }
+}
+
+function writeRow(y, at, c, wide, s0, s1, s2, s3) {
+  y[at] = s0 + c;
+  if (wide > 1) y[at + 1] = s1 + c;
+  if (wide > 2) y[at + 2] = s2 + c;
+  if (wide > 3) y[at + 3] = s3 + c;
 }
 
 // sums += weighted planes of x, one after another

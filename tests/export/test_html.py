@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hostile_names import NAMES as HOSTILE
 from messages import assert_mentions, refuses
+from made_series import OPTIONS, long_table
 from page_visit import Visit, browsing, text
 from small_runs import export, fit
 
@@ -169,6 +170,7 @@ def assert_the_same(exported, tab, cases):
     model = kzoo.runtime.load(exported, "onnx")
     for case, answer in zip(cases, actual, strict=True):
         answer.pop("csv", None)
+        answer.pop("series", None)  # for the chart
         options = case.get("options", {})
         expected = asked(model, given_to_python(case["input"]), options)
         for row in expected.get("predictions", [])[100:]:  # a page shows no more in full
@@ -755,10 +757,128 @@ def test_texts_are_predicted_as_in_python(ngrams_run, warm_python, tmp_path, vis
     tab.behaved()
 
 
+def series_cases(columns, steps):
+    """Return tables of series, easy and hard, as the texts of CSV files."""
+    random = np.random.default_rng(1)
+
+    def table(names, count=1, length=steps, change=lambda rows: rows, separator=","):
+        rows = [
+            [f"s{number}", step, *(f"{value:.3f}" for value in random.normal(size=len(columns)))]
+            for number in range(count)
+            for step in range(length)
+        ]
+        head = ["sensor", "step", *columns]
+        rows = change([[str(cell) for cell in row] for row in rows])
+        kept = [head.index(name) for name in names]
+        lines = [names, *([row[i] for i in kept] for row in rows)]
+        return "\n".join(separator.join(line) for line in lines) + "\n"
+
+    def cells(places):
+        def change(rows):
+            for row, column, cell in places:
+                rows[row][column] = cell
+            return rows
+
+        return change
+
+    whole = ["sensor", "step", *columns]
+    last = len(columns) + 1
+    comma = [(row, 2, f"{row},{row % 7}5") for row in range(steps)]
+    yield table(whole)
+    yield table(whole, 5)
+    yield table(columns)
+    yield table(["step", *columns])
+    yield table(["sensor", *columns], 2)
+    yield table(whole, 3, change=lambda rows: rows[::-1])
+    yield table(whole, 4, change=lambda rows: [rows[i] for i in random.permutation(len(rows))])
+    yield table(whole, length=steps - 3)
+    yield table(whole, 2, length=steps + 4)
+    yield table(whole, 3, length=1)
+    yield table(whole[:-1])
+    yield table([*whole[:-1], "step"])
+    yield table(whole, 2, separator=";")
+    yield table(whole, 2, separator=";", change=cells(comma))
+    yield table(whole, separator="\t", change=cells([(1, 2, "1.234,5"), (2, 2, "7,25")]))
+    for places in (
+        [(0, 2, "")],
+        [(0, 2, "NA"), (1, 2, "nan"), (5, last, "")],
+        [(row, 2, "") for row in range(steps)],
+        [(row, last, "word") for row in range(steps)],
+        [(3, 2, "word"), (4, last, "12 apples")],
+        [(row, last, "x") for row in range(1, 8)],
+        [(2, 2, "1e39")],
+        [(2, 2, "-1e-50"), (3, 2, "$5"), (4, 2, "12 %"), (5, 2, "(3)"), (6, 2, "1,234.5")],
+        [(4, 0, "")],
+        [(4, 0, " s0 "), (5, 0, "NA")],
+        [(4, 0, " s0 ")],
+        [(4, 0, "S0")],
+        [(4, 1, "3")],
+        [(4, 1, "3.0")],
+        [(4, 1, "")],
+        [(4, 1, "later")],
+        [(4, 1, "3.5"), (5, 1, "1e2")],
+        [(steps - 1, 1, "99")],
+        [(row, 1, f"step {row}") for row in range(steps)],
+        [(row, 1, "") for row in range(steps)],
+    ):
+        yield table(whole, 3, change=cells(places))
+    yield table(["step", *columns], 2)
+    yield ",".join(whole) + "\n"
+    yield ""
+
+
+@pytest.mark.parametrize("case", ["padded", "even", "segments", "rocket"])
+def test_labelled_series_are_predicted_as_in_python(case, warm_python, tmp_path, visit):
+    lengths = (16, 9, 12) if case == "padded" else (24,)
+    frame = long_table(lengths=lengths).rename(columns={"x0": "first value"})
+    options = {"segment": 12, "stride": 6} if case == "segments" else {}
+    small = {} if case == "rocket" else {"units": (4,)}
+    if case == "rocket":
+        frame = frame.drop(columns="first value")
+    run = fit(
+        "series_rocket" if case == "rocket" else "series_gru",
+        frame,
+        tmp_path / "run",
+        epochs=1,
+        seed=0,
+        **OPTIONS,
+        **options,
+        **small,
+    )
+    exported = export(warm_python, run, tmp_path / "e", ["onnx", "html"])
+    tab = visit(exported)
+    assert "%" in tab.answer()
+    assert tab.page.locator(".chart svg").count() == len(run.preprocessing["columns"])
+    reader = model_of(exported)["reader"]["series"]
+    texts = list(series_cases(reader["columns"], 12 if case == "segments" else reader["steps"]))
+    assert_the_same(exported, tab, [{"input": {"text": text}} for text in texts])
+    written = set(source(exported).replace('"', " ").replace(",", " ").split())
+    cells = {f"{value:.4f}" for value in frame["x1"]} | {str(value) for value in frame["x1"]}
+    assert not cells & written  # no value of the training
+    tab.page.locator("textarea").fill(texts[1])
+    tab.click()
+    assert_mentions(tab.answer(), "5 series")
+    if case == "rocket":  # numbers alone
+        numbers = [f"{value:.2f}" for value in np.linspace(-1, 1, reader["steps"])]
+        table = "\n".join(["x1", *numbers]) + "\n"
+        ways = [", ".join(numbers), "\n".join(numbers), ",".join(numbers)]
+        ways += [" ".join(numbers).replace(".", ","), "; ".join(numbers)]
+        same = tab.page.evaluate(ASK, [[{"input": {"text": way}} for way in (table, *ways)]])
+        assert all(answer["predictions"] == same[0]["predictions"] for answer in same)
+    tab.behaved()
+
+
 def test_what_is_not_computed_is_refused(monkeypatch, tmp_path):
     for name in ("series_gru", "char_gpt"):
-        with refuses("series and language models", "onnx"):
+        with refuses("forecasts and language models", "onnx"):
             kzoo.export(kzoo.build(name), tmp_path / "e", formats=["html"], progress=False)
+    with refuses("series as arrays", "series_id="):
+        network = network_of("series_classification", 2, labels=TWO)
+        network.input_name = "series"
+        description.stored_model(network)
+    with refuses("'day'", "dates", "onnx"):
+        reader = {"kind": "series_examples", "time": "day"}
+        description._stored_reader(reader, {}, None)
     with refuses("target_range", "onnx"):
         description.stored_model(
             network_of("tabular_regression", 1, steps=[step("target_range", "range")])

@@ -9,9 +9,16 @@ const MAX_CLASSES = 8, MAX_ROWS = 100, MAX_COLUMNS = 12, MAX_CHARTS = 6;
 export function showPredictions(about, response, input, download) {
   const { predictions } = response;
   const [node, summary] = predictions.length === 1 && !input.many ? single(about, predictions[0], input) : several(about, predictions, input, download);
+  if (response.series) node.prepend(...seriesCharts(response.series));
   const notes = [...(input.notes ?? []).map((note) => make("li", { say: note })), ...[response.promise, ...(response.notes ?? [])].filter(Boolean).map((text) => make("li", { text, lang: "en" }))];
   if (notes.length) node.append(make("ul", { class: "notes" }, ...notes));
   return { node, summary };
+}
+
+/** Return charts of the columns of a series. */
+function seriesCharts(columns) {
+  return columns.slice(0, MAX_CHARTS).map(({ name, values }) => make("figure", {}, make("figcaption", {}, make("b", { text: name })),
+    chart({ name, before: values, after: [], times: values.map((_, step) => `${step + 1}`) })));
 }
 
 function single(about, prediction, input) {

@@ -1,4 +1,4 @@
-// Line chart of a series and its forecast.
+// Line chart of a series and its forecast, if it has one.
 
 import { newId, number, svg, translated } from "./dom.js";
 
@@ -33,7 +33,8 @@ function draw({ name, before, after, low, high, times }, width) {
   const title = newId("chart");
   const picture = svg("svg", { viewBox: `0 0 ${width} ${HIGH}`, role: "img", "aria-labelledby": title });
   const description = svg("title", { id: title });
-  description.textContent = translated("chart", { name, n: after.length, first: after[0], last: after.at(-1) });
+  const shown = after.length ? after : before;
+  description.textContent = translated(after.length ? "chart" : "chartPast", { name, n: shown.length, first: shown[0], last: shown.at(-1) });
   picture.append(description);
   for (const tick of ticks) {
     picture.append(svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(tick), y2: y(tick) }));

@@ -222,6 +222,7 @@ export const STRINGS = {
   after: ["forecast", "预测"],
   band: ["quantiles", "分位数"],
   chart: ["{name}: forecast of {n} steps, from {first} to {last}", "{name}：{n} 步预测，从 {first} 到 {last}"],
+  chartPast: ["{name}: series of {n} steps, from {first} to {last}", "{name}：{n} 步的序列，从 {first} 到 {last}"],
   numbers: ["Numbers as JSON", "JSON 数值"],
   numbersHint: ["Nested lists of shape {shape}, the input shape of the network.", "形状为 {shape} 的嵌套列表，即网络的输入形状。"],
   noJson: ["This is not valid JSON. Enter lists of numbers in square brackets.", "这不是有效的 JSON。请输入方括号中的数值列表。"],

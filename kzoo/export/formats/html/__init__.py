@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 40_000_000
 _RUNTIME = "node"
 _BUNDLE = "kzoo.export.formats.html.bundle"
-_UNSUPPORTED = "series and language models are not supported yet. Export to onnx, for kzoo serve"
+_UNSUPPORTED = "forecasts and language models are not supported yet. Export to onnx, for kzoo serve"
 
 
 def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
@@ -61,10 +61,12 @@ def check_size(size: int) -> None:
 
 
 def _is_supported(inputs: str, task: str | None) -> bool:
-    """Return whether the page has forms for a kind of input: tables, images, and texts that are not continued."""
+    """Return whether the page has forms for a kind of input; texts are not continued, and series not forecast."""
     described = kind(inputs)
     if task is not None and problem(task).continues_inputs:
         return False
+    if "steps" in described.facts and "ids" not in described.facts:
+        return task is not None and not problem(task).ordered
     return described.is_table or bool({"pixels", "ids"} & described.facts)
 
 

@@ -1,6 +1,7 @@
 // The page of an exported model: facts about it, an example that is already answered, and the forms for other inputs.
 
 import { headPart, scorePart } from "./about.js";
+import { writeCsv } from "./csv.js";
 import { languageButton, make, say, translate } from "./dom.js";
 import { predictionPart } from "./inputs.js";
 import { facts, greeting } from "./local.js";
@@ -19,7 +20,10 @@ const stays = make("p", { class: "stays", say: greeting });
 main.replaceChildren(headPart(facts, stays), ...[scorePart(facts)].filter(Boolean), make("h2", { say: "try" }), part.element, limitsPart());
 document.getElementById("bottom").append(make("span", { say: ["exportedOn", { date: facts.created }] }));
 for (const name of ["input", "change"]) part.element.addEventListener(name, followFields);
-if (facts.input.facts.includes("columns") && facts.example !== null) part.element.querySelector("form").requestSubmit(); // the example
+if (facts.input.facts.includes("columns") && facts.example !== null) { // the example
+  if (facts.input.facts.includes("steps")) part.element.querySelector("textarea").value = writeCsv(facts.example);
+  part.element.querySelector("form").requestSubmit();
+}
 
 /** Predict again when a field of a row or the confidence was changed, or a slider moves. */
 function followFields({ type, target }) {

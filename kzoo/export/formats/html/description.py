@@ -18,6 +18,7 @@ import numpy as np
 
 from kzoo.export.card import limits
 from kzoo.inference.kinds.rows.inference import codes_of, missing_value_categories
+from kzoo.inference.kinds.series.time_formats import NUMBERS
 from kzoo.inference.kinds.text.tokenizer import LEVELS
 from kzoo.inference.postprocessors import conformal
 from kzoo.inference.postprocessors.conformal_scores import cell_scores_at, score_at
@@ -83,6 +84,12 @@ def stored_model(network: "Network") -> JsonObject:
             f"the postprocessing step {others[0]!r} is not supported. Export to onnx, for kzoo serve"
         )
     names = _class_names(network, solved)
+    facts = kind(network.input_name).facts
+    if "steps" in facts and "ids" not in facts and not _is_of_series(network.preprocessing):
+        raise KzooError(
+            "models of series as arrays are not supported. Train on a table with series_id=, or export to onnx, for "
+            "kzoo serve"
+        )
     reader = network.preprocessing or array_preprocessor(network.input_name, _shape(network))
     if "resize" in reader and reader["shape"][-1] > _MOST_CHANNELS:
         raise KzooError(
@@ -140,6 +147,8 @@ def _stored_reader(
     """Return the preprocessor of a table without rare categories; {} of images and arrays, whose shape is enough."""
     if "vocabulary" in reader:
         return {"texts": _stored_texts(reader)}
+    if _is_of_series(reader):
+        return {"series": _stored_series(reader)}
     if "columns" not in reader:
         return {}
     counts = iter(_category_counts(statistics, data))
@@ -184,6 +193,29 @@ def _stored_texts(reader: Mapping[str, Any]) -> JsonObject:
         "column": reader.get("column"),
         "vocabulary": _hidden(codes, codes if characters else {}),
     }
+
+
+def _is_of_series(reader: Mapping[str, Any] | None) -> bool:
+    return reader is not None and reader.get("kind") == "series_examples"
+
+
+def _stored_series(reader: Mapping[str, Any]) -> JsonObject:
+    """Return the preprocessor of labelled series, whose steps are numbered or in order of the rows."""
+    time = reader.get("time")
+    if time is not None and reader.get("times") != NUMBERS:
+        raise KzooError(
+            f"column {time!r} has dates as the times of series, which are not supported. Train with numbers of steps, "
+            "or export to onnx, for kzoo serve"
+        )
+    return dict(
+        columns=list(reader["columns"]),
+        ids=list(reader["series_id"]),
+        time=time,
+        steps=reader["steps"],
+        padded=bool(reader["padded"]),
+        segment=reader.get("segment"),
+        writings=dict(reader.get("writings") or {}),
+    )
 
 
 def _category_counts(
@@ -366,9 +398,11 @@ def _form(
 
 
 def _example(network: "Network", reader: Any, stored: JsonObject) -> Any:
-    """Return a row of medians and most frequent categories; of small arrays, the first golden input, which is drawn."""
+    """Return a row of medians and most frequent categories; of series and small arrays, a golden input, which is drawn."""
     with np.load(Path(network.folder) / "golden.npz") as golden:
         x = golden["x_1"][0]
+    if "series" in stored:
+        return kind_of(reader).inference.example(reader, x)
     if "columns" not in stored:
         return x.tolist() if x.size <= _MOST_NUMBERS and reader is None else None
     row = kind_of(reader).inference.example(reader, x)

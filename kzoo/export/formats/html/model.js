@@ -7,6 +7,7 @@ import { cellsOf, columnNames, csvLine, inputText, predictionOf, promiseOf, resp
 import { ModelError } from "./python.js";
 import { explanationOf } from "./reasons.js";
 import { encodeRows, tableOfObjects } from "./rows.js";
+import { encodeSeries, tableOfNumbers } from "./series.js";
 import { encodeTexts, textsOf, textsOfInput } from "./texts.js";
 
 const SHOWN = 100; // rows of a table that the page shows, with all of their classes
@@ -53,6 +54,16 @@ export function createModel(stored, weights) {
     return { predictions, csv: lines };
   }
 
+  async function predictSeries(table, options, progress, notes) {
+    const { x, names, series } = encodeSeries(stored.reader.series, table, notes);
+    const predictions = [], lines = [csvLine(["input", ...columnNames(stored, options)])];
+    await predictRows(x, names.length, options, progress, (prediction, row) => {
+      predictions.push(responseOf(stored, prediction, options, names[row]));
+      lines.push(csvLine([names[row], ...cellsOf(stored, prediction)]));
+    });
+    return { predictions, csv: lines, series: names.length === 1 ? series : undefined };
+  }
+
   async function numbersOfFiles(files, progress) {
     const images = [];
     for (const file of files) {
@@ -65,10 +76,11 @@ export function createModel(stored, weights) {
   /** `input` has `json` (objects, texts, rows of numbers, or pixels), `text` (CSV), `bytes` (of a CSV file), or `files` (images). */
   async function predict(input, options, progress = async () => {}) {
     const notes = [], promise = promiseOf(stored, options);
-    const isTable = stored.reader.columns || input.text !== undefined || input.bytes;
-    const result = isTable ? await predictTable(tableOf(input, notes), options, progress, notes) : await predictArrays(input, options, progress, notes);
+    const isTable = stored.reader.columns || stored.reader.series || input.text !== undefined || input.bytes;
+    const predictCells = stored.reader.series ? predictSeries : predictTable;
+    const result = isTable ? await predictCells(tableOf(input, stored.reader, notes), options, progress, notes) : await predictArrays(input, options, progress, notes);
     notes.push(...(promise?.notes ?? []));
-    return { predictions: result.predictions, csv: result.csv, ...(promise ? { promise: promise.text } : {}), ...(notes.length ? { notes } : {}) };
+    return { predictions: result.predictions, csv: result.csv, ...(result.series ? { series: result.series } : {}), ...(promise ? { promise: promise.text } : {}), ...(notes.length ? { notes } : {}) };
   }
 
   /** Return why the model predicts what it predicts for the object of a row. */
@@ -80,9 +92,10 @@ export function createModel(stored, weights) {
   return { predict, explain };
 }
 
-function tableOf({ json, text, bytes }, notes) {
+function tableOf({ json, text, bytes }, reader, notes) {
   if (json) return tableOfObjects(json);
-  return readTable(text === undefined ? decoded(bytes, NAME, notes) : text.replaceAll("\r\n", "\n").replace(/^\ufeff/, ""), NAME, notes);
+  const numbers = reader.series && text !== undefined ? tableOfNumbers(reader.series, text) : null;
+  return numbers ?? readTable(text === undefined ? decoded(bytes, NAME, notes) : text.replaceAll("\r\n", "\n").replace(/^\ufeff/, ""), NAME, notes);
 }
 
 /** Return rows of numbers of the input shape of the network, one after another, and how many they are; or a single row. */

@@ -130,7 +130,7 @@ function filled(column, values) {
 }
 
 /** Return the rows whose cells hold something that was not read. */
-function unreadable(cells, values, isUnread) {
+export function unreadable(cells, values, isUnread) {
   const rows = [];
   values.forEach((value, row) => {
     const cell = cells[row];
@@ -149,7 +149,8 @@ function checkReadable(column, cells, rows, count) {
   throw new ModelError(`The model reads column ${repr(column.name)} as a ${column.kind}, but ${rows.length} of ${plural(count, "value")} cannot be read as one${examples}.${ambiguityHint(column, cells, rows)} Write them as in the training data, and leave cells without a value empty.`);
 }
 
-function unreadNote(column, cells, rows, count) {
+/** Return the note about the cells of a column that count as missing. */
+export function unreadNote(column, cells, rows, count) {
   const one = rows.length === 1, examples = examplesOf(cells, rows);
   const reason = column.kind === "category" ? (one ? "is a category not seen in training" : "are categories not seen in training") : `cannot be read as a ${column.kind}`;
   const more = rows.length > examples.length ? ` and ${rows.length - examples.length} more` : "";

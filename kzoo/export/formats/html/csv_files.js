@@ -87,14 +87,19 @@ function sniffed(text, name) {
   const bare = parts[0].replace(/"[^"]*"/g, ""), count = (sign) => bare.split(sign).length;
   const separator = [",", ";", "\t", "|"].reduce((best, sign) => (count(sign) > count(best) ? sign : best));
   if (separator === ",") return [separator, "."];
-  const rows = parts.join("\n").replace(/^[^\r\n]*/, "");
-  for (const decimal of [",", "."]) {
-    const sign = decimal === "." ? "\\." : ",";
-    const number = `(?:[0-9]+${sign}(?:[0-9]{1,2}|[0-9]{4,})|(?:0|[0-9]{4,})${sign}[0-9]{3})`;
-    if (new RegExp(`(^|[;\\t|])-?${number}(?=[;\\t|]|$)`, "m").test(rows)) return [separator, decimal];
-  }
+  const rows = parts.join("\n").replace(/^[^\r\n]*/, ""), decimal = decimalOf(rows);
+  if (decimal) return [separator, decimal];
   const grouped = separator === ";" && /(^|;)-?[0-9]+,[0-9]{3}(?=;|$)/m.test(rows);
   return [separator, grouped ? "," : null];
+}
+
+/** Return the decimal sign that the cells of lines show, which are not separated by commas; "" if they show none. */
+export function decimalOf(rows) {
+  return [",", "."].find((decimal) => {
+    const sign = decimal === "." ? "\\." : ",";
+    const number = `(?:[0-9]+${sign}(?:[0-9]{1,2}|[0-9]{4,})|(?:0|[0-9]{4,})${sign}[0-9]{3})`;
+    return new RegExp(`(^|[;\\t|])-?${number}(?=[;\\t|]|$)`, "m").test(rows);
+  }) ?? "";
 }
 
 /** Return the rows of a CSV text, as the `csv` module of Python splits them, and whether all quotation marks are closed. */

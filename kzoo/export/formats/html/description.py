@@ -398,7 +398,7 @@ def _form(
 
 
 def _example(network: "Network", reader: Any, stored: JsonObject) -> Any:
-    """Return a row of medians and most frequent categories; of series and small arrays, a golden input, which is drawn."""
+    """Return a row of medians and most frequent categories; of series and small arrays, a drawn golden input."""
     with np.load(Path(network.folder) / "golden.npz") as golden:
         x = golden["x_1"][0]
     if "series" in stored:

@@ -1,6 +1,7 @@
 // Labelled series: the rows of a table become series, and these numbers: see
 // `kzoo/inference/kinds/labelled_series/inference.py`.
 
+import { decimalOf } from "./csv_files.js";
 import { toDates } from "./dates.js";
 import { hint } from "./near_names.js";
 import { MISSING, readNumbers } from "./numbers.js";
@@ -16,7 +17,8 @@ export function tableOfNumbers(reader, text) {
   let words = content.split(/[\s;]+/).map((word) => word.replace(/,$/, ""));
   if (words.length === 1 && /,.*,/.test(content)) words = content.split(",");
   if (reader.columns.length > 1 || words[0] === name || !NUMBER.test(words[0]) || !words.every((word) => NUMBER.test(word) || MISSING.has(word))) return null;
-  return { names: [name], columns: new Map([[name, words.map((word) => (MISSING.has(word) ? null : word))]]), words: new Map(), decimal: "", count: words.length };
+  const cells = words.map((word) => (MISSING.has(word) ? null : word));
+  return { names: [name], columns: new Map([[name, cells]]), words: new Map(), decimal: decimalOf(words.join(";")), count: cells.length };
 }
 
 /**

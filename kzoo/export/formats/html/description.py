@@ -45,6 +45,7 @@ _LEVELS = (0.8, 0.9, 0.95, 0.99)  # that the page offers
 _SCORE_DIGITS = 7
 _MOST_NUMBERS = 1000  # of an example of arrays
 _MOST_CHANNELS = 3  # of images
+_EXAMPLE_DIGITS = 4  # after the point, of the steps of a series
 _SLIDER_DIGITS = 2  # of the ends of a slider
 _COLUMNS = ("number", "date", "text")  # that `rows.js` reads, besides categories
 # the functions whose predictions `predictions.js` computes -> their name there
@@ -402,7 +403,13 @@ def _example(network: "Network", reader: Any, stored: JsonObject) -> Any:
     with np.load(Path(network.folder) / "golden.npz") as golden:
         x = golden["x_1"][0]
     if "series" in stored:
-        return kind_of(reader).inference.example(reader, x)
+        time = stored["series"]["time"]
+        rows = kind_of(reader).inference.example(reader, x)
+        return [
+            ({} if time is None else {time: step})
+            | {name: round(value, _EXAMPLE_DIGITS) for name, value in row.items()}
+            for step, row in enumerate(rows)
+        ]
     if "columns" not in stored:
         return x.tolist() if x.size <= _MOST_NUMBERS and reader is None else None
     row = kind_of(reader).inference.example(reader, x)

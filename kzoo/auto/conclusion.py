@@ -16,12 +16,14 @@ from kzoo.auto.model import Model
 from kzoo.auto.schedule import Schedule, groups_of
 from kzoo.auto.scoring import Answers, baseline_answers
 from kzoo.auto.statement import LEVEL, lead_over, points, test_answers
-from kzoo.baselines.fitted import fit
+from kzoo.baselines.data import metric_of
+from kzoo.baselines.fitted import Fitted, fit
 from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
+from kzoo.problems.stored_types import Scores
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import JsonObject, finite
+from kzoo.utils.files import JsonObject, finite, read_json, write_json
 from kzoo.utils.formatting import plural
 
 _MOST_AVERAGED = 3  # forecasts that tie, in a mean
@@ -371,6 +373,26 @@ class Conclusion:
             self.schedule.objective,
         )
 
+    def _store_baseline(self, fitted: Fitted, scores: Scores) -> None:
+        """Store the scores of the best baseline on the test rows with a winner that has no baselines of its own."""
+        file = self.folder / WINNER / "summary.json"
+        summary = read_json(file)
+        if summary.get("baselines"):
+            return
+        metric = metric_of(self.data, scores)
+        summary["baselines"] = [
+            dict(
+                name=fitted.name,
+                label=fitted.label,
+                split="test",
+                metric=str(metric),
+                best=metric.best,
+                scores=finite(dict(scores)),
+                notes=[*fitted.notes],
+            )
+        ]
+        write_json(file, summary)
+
     def _lead(
         self, winner: Model, baseline: Model, answers: Answers, label: str
     ) -> tuple[str, Difference]:
@@ -396,6 +418,7 @@ class Conclusion:
                 self.score.learned(list(model.answers.values())) for model in (winner, baseline)
             )
             targets = of_winner, of_baseline
+        self._store_baseline(fitted, self.score.scores(other, targets and targets[1]))
         difference = self.score.difference([answers], [other], groups, targets=targets)
         text = lead_over(baseline.label, self.score, difference)
         return f"{label}: {text} on {plural(len(answers.truth), 'test row')}.", difference

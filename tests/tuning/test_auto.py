@@ -79,6 +79,23 @@ def test_without_test_rows_the_lead_is_that_of_what_other_parts_choose(folder):
     assert ("partly from other data" in search.verdict) <= (len(stated["label"].split(" and ")) > 1)
 
 
+def test_the_scores_of_a_winner_have_the_best_baseline_beside_them(folder):
+    """So that its report, its card and its page compare it."""
+    x = np.random.default_rng(0).normal(size=(300, 2)).astype("float32")
+    y = (np.abs(x[:, 0]) > np.abs(x[:, 1])).astype(int)  # diagonal borders: hard for trees
+    options = OPTIONS | {"test": 0.3, "objective": "accuracy", "prefer": "score"}
+    with auto_in_process("tabular_fnn", epochs=60):
+        search = kzoo.tune("auto", (x, y), out=folder / "beside", **options)
+    assert "No network" not in search.verdict
+    (baseline,) = search.winner.summary["baselines"]
+    assert baseline["label"] in search.verdict
+    assert baseline["split"] == "test" and baseline["metric"] == "accuracy"
+    lead = search.winner.summary["test"]["accuracy"] - baseline["scores"]["accuracy"]
+    assert json.loads((search.path / "auto.json").read_text())["difference"]["mean"] == (
+        pytest.approx(lead, abs=1e-6)
+    )
+
+
 def test_each_candidate_is_judged_on_rows_that_it_was_not_fitted_to(search):
     trials = {
         trial.hyperparameters["model"]: trial for trial in search.trials if not trial.overrides

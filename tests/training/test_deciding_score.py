@@ -12,9 +12,9 @@ import kzoo
 from kzoo import baselines
 from kzoo.cli import main
 from kzoo.problems.tasks import problem
-from kzoo.serve.model_facts import _score as page_score
 from kzoo.zoo.results import baselines as sentences
 from kzoo.zoo.results import deciding_score
+from kzoo.zoo.results.score_facts import score_facts
 
 pytestmark = pytest.mark.usefixtures("untraced_module")
 
@@ -96,7 +96,8 @@ def test_every_view_names_the_same_score(name, cost_run, auc_run, tmp_path, caps
     )
     best, level = ("min", 90) if name == "cost" else ("max", 95)
     exported = kzoo.export(run, tmp_path / "export", formats=["onnx"], progress=False)
-    facts = page_score(exported.manifest)
+    manifest = exported.manifest
+    facts = score_facts(manifest.spec, manifest.metrics, manifest.baselines)
     assert (facts["name"], facts["best"], facts["level"]) == (metric, best, level)
     assert facts["value"] == pytest.approx(run.summary["test"][metric])
     by_label = {row["label"]: row["scores"][metric] for row in run.summary["baselines"]}

@@ -14,6 +14,8 @@ from kzoo.export.formats import formats
 
 FORMATS = list(formats())
 README = Path(kzoo.__file__).parent / "export" / "README.md"
+# presets whose page is refused while it is written: series that are arrays, and more than 40 MB
+NO_PAGE = "series_rocket", "text_pretrained", "text_pretrained_ngrams"
 _MARKS = "<!-- matrix -->", "<!-- /matrix -->"
 
 
@@ -76,9 +78,9 @@ def test_every_preset_in_every_format(name, tmp_path, rows):
     usable = [key for key, format in formats().items() if format.refuses(spec) is None]
     exported = kzoo.export(model, tmp_path / name, usable, progress=False)
     rows[name] = exported.config["predict_ms"], exported.exports
-    assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(
-        usable
-    )
+    assert exported.exports.keys() == {*usable}
+    failed = {key for key, entry in exported.exports.items() if entry.get("error")}
+    assert failed == ({"html", "html_folder"} if name in NO_PAGE else set())
     assert json.loads((exported.path / "kzoo.json").read_text())["spec"]["preset"] == name
 
 

@@ -1,4 +1,4 @@
-"""A model as a file to mail: one HTML page with the network in it, which a browser opens without a network.
+"""A model as a file to mail: one HTML page that contains the model and opens in any browser, offline.
 
 The page shows the scores beside baselines, an example that is already answered, and a form with sliders. The same page
 as a folder is for web servers. Both are compared with Keras by Node.js, if it is installed.

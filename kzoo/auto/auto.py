@@ -269,7 +269,6 @@ def auto(
             seconds_like(2 * seconds, clock.max_time),
             prefer=prefer,
             one_network=one_network,
-            not_begun=[candidate.label for candidate in schedule.later],
         ).result()
         if previous_model is not None:
             result |= previous_model.compared_with(Run(folder / WINNER), schedule)

@@ -16,11 +16,13 @@ from kzoo.auto.model import Model
 from kzoo.auto.schedule import Schedule, groups_of
 from kzoo.auto.scoring import Answers, baseline_answers
 from kzoo.auto.statement import LEVEL, lead_over, points, test_answers
+from kzoo.baselines.baseline import Result
 from kzoo.baselines.data import metric_of
 from kzoo.baselines.fitted import Fitted, fit
 from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
 from kzoo.problems.stored_types import Scores
+from kzoo.training.baselines import summary_of
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, finite, read_json, write_json
@@ -40,7 +42,6 @@ class Conclusion:
         more_time: a longer `max_time`, as the user would write it, for advice.
         prefer: "simple" or "score", see `kzoo.tune`.
         one_network: whether a mean is distilled into one network.
-        not_begun: presets for which there was no time.
     """
 
     def __init__(
@@ -53,12 +54,10 @@ class Conclusion:
         *,
         prefer: str = "simple",
         one_network: bool = False,
-        not_begun: Sequence[str] = (),
     ) -> None:
         self.schedule = schedule
         self.more_time = more_time
         self.prefer, self.one_network = prefer, one_network
-        self.not_begun = not_begun
         self.score, self.data = schedule.score, schedule.data
         self.folder = schedule.folder
         self.final_fit = FinalFit(schedule, source, options, end)
@@ -182,7 +181,7 @@ class Conclusion:
             f"{contender.candidate.text} ({shortage})"
             for contender in self.schedule.contenders
             if (shortage := contender.shortage(folds))
-        ] + [f"{name} (not begun)" for name in self.not_begun]
+        ] + [f"{candidate.label} (not begun)" for candidate in self.schedule.not_begun]
         return (
             f" More time may change the choice, as it was short for {', '.join(short)}."
             if short
@@ -379,19 +378,18 @@ class Conclusion:
         summary = read_json(file)
         if summary.get("baselines"):
             return
-        metric = metric_of(self.data, scores)
-        summary["baselines"] = [
-            dict(
-                name=fitted.name,
-                label=fitted.label,
-                split="test",
-                metric=str(metric),
-                best=metric.best,
-                scores=finite(dict(scores)),
-                notes=[*fitted.notes],
-            )
-        ]
-        write_json(file, summary)
+        result = Result(
+            name=fitted.name,
+            label=fitted.label,
+            reference=fitted.reference,
+            split="test",
+            metric=metric_of(self.data, scores),
+            scores=scores,
+            seconds=fitted.seconds,
+            notes=fitted.notes,
+            rows=fitted.rows,
+        )
+        write_json(file, summary | {"baselines": [finite(summary_of(result))]})
 
     def _lead(
         self, winner: Model, baseline: Model, answers: Answers, label: str

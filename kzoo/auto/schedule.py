@@ -105,6 +105,12 @@ class Schedule:
         """Whether Ctrl-C or SIGTERM was caught."""
         return bool(self.signals.caught)
 
+    @property
+    def not_begun(self) -> list[Candidate]:
+        """Presets of which nothing was fitted, as there was no time; a search of before may have fitted some."""
+        begun = {contender.candidate.name for contender in self.contenders}
+        return [candidate for candidate in self.later if candidate.name not in begun]
+
     def run(self) -> None:
         """Fit candidates: baselines, presets on the first part, the best presets on all parts, and so on."""
         first = range(self.parts.folds)

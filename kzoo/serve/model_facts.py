@@ -9,7 +9,7 @@ from kzoo.problems.tasks import problem
 from kzoo.runtime.model import is_explained
 from kzoo.serve.model_repository import ServedModel, Version
 from kzoo.utils.files import Json, JsonObject, read_arrays
-from kzoo.zoo.results.score_facts import score_facts
+from kzoo.zoo.results.score_facts import score_facts, trained_on
 
 if TYPE_CHECKING:
     from kzoo.problems.kinds import Kind
@@ -48,7 +48,7 @@ def model_facts(model: ServedModel, version: Version) -> JsonObject:
             "confidence": Postprocessor.read(manifest.postprocessing).step("conformal") is not None,
         },
         "explains": is_explained(manifest),
-        "trained_on": _trained_on(manifest),
+        "trained_on": trained_on(manifest.data),
         "score": score_facts(manifest.spec, manifest.metrics, manifest.baselines),
         "example": _example(version, kind),
         "files": {
@@ -76,12 +76,6 @@ def _form(manifest: Manifest, kind: "Kind") -> JsonObject:
     if kind.is_table:
         return {"form": kind.inference.form(manifest.preprocessing, manifest.typical)}
     return {"form": kind.inference.form(manifest.preprocessing)}
-
-
-def _trained_on(manifest: Manifest) -> JsonObject | None:
-    if not manifest.data:
-        return None
-    return {name: manifest.data.get(name) for name in ("name", "train", "validation", "test")}
 
 
 def _example(version: Version, kind: "Kind") -> Json:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kzoo import baselines
+from kzoo.baselines.baseline import Result
 from kzoo.data import Dataset
 from kzoo.inference.postprocessors.decision import settings_of
 from kzoo.problems.stored_types import TrainingSettings
@@ -59,18 +60,7 @@ def score_baselines(
                 notes=notes,
             )
         ]
-    summaries = [
-        dict(
-            name=baseline.name,
-            label=baseline.label,
-            split=baseline.split,
-            metric=str(baseline.metric),
-            best=baseline.metric.best,
-            scores=dict(baseline.scores) or None,
-            notes=list(baseline.notes),
-        )
-        for baseline in scored
-    ]
+    summaries = [summary_of(baseline) for baseline in scored]
     _write_cache(
         cache_file,
         time_limit,
@@ -78,6 +68,19 @@ def score_baselines(
         complete=all(baseline.scores and baseline.rows is None for baseline in scored),
     )
     return summaries
+
+
+def summary_of(result: Result) -> dict[str, Any]:
+    """Return the result of a baseline as `summary.json` has it."""
+    return dict(
+        name=result.name,
+        label=result.label,
+        split=result.split,
+        metric=str(result.metric),
+        best=result.metric.best,
+        scores=dict(result.scores) or None,
+        notes=list(result.notes),
+    )
 
 
 def _cache_file(data: Dataset, deciding: TrainingSettings) -> Path | None:

@@ -378,13 +378,18 @@ def test_the_verdict_names_networks_that_had_too_little_time():
     ]
     contenders[-1].complete = False
     schedule = SimpleNamespace(
-        folder=None, data=None, score=None, parts=SimpleNamespace(folds=3), contenders=contenders
+        folder=None,
+        data=None,
+        score=None,
+        parts=SimpleNamespace(folds=3),
+        contenders=contenders,
+        not_begun=[Candidate(name="tabular_ft", label="tabular_ft")],
     )
-    assert Conclusion(schedule, None, None, 0, not_begun=["tabular_ft"])._shortages() == (
+    assert Conclusion(schedule, None, None, 0)._shortages() == (
         " More time may change the choice, as it was short for tabular_tabm (1 of 200 epochs), tabular_resnet (2 of 3 "
         "folds), tabular_mlp (not fitted), tabular_transformer (stopped by its time), tabular_ft (not begun)."
     )
-    schedule.contenders = contenders[:2]
+    schedule.contenders, schedule.not_begun = contenders[:2], []
     assert Conclusion(schedule, None, None, 0)._shortages() == ""
 
 

@@ -154,9 +154,13 @@ def test_time_that_is_left_goes_to_presets_that_were_put_off(search, folds):
         resumed, again = search("stopped", presets=("tabular_fnn",), later=later, **options)
         fits += again.fits
     assert len(set(fits)) == len(fits) and not resumed.later
+    # what was fitted before was begun, also if there is no time now
+    options = dict(folds=folds, differ=True, seconds=7)
+    ended, _ = search("stopped", presets=("tabular_fnn",), later=later, **options)
+    assert [each.name for each in ended.later] == [*later] and not ended.not_begun
     # without time they are not begun, and the verdict names them
     short, pool = search("short", presets=("tabular_fnn",), later=later, seconds=7, differ=True)
-    assert [each.name for each in short.later] == [*later]
+    assert [each.name for each in short.later] == [*later] and short.not_begun == short.later
     assert not {name for name, *_ in pool.fits} & set(later)
 
 

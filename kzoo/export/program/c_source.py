@@ -193,10 +193,10 @@ class CSource:
         self.rounded = _rounded(program) if int8 else {}
         self.helpers: dict[str, str] = {}
         body = "".join(f"    {line}\n" for line in self._lines(program.steps))
-        used = {view.buffer for step in program.every_step() for view in _views_read(step)}
-        weights = [self._weights(number) for number in sorted(program.constants) if number in used]
+        used = program.used_constants
+        weights = [self._weights(number) for number in used]
         self.ram = 4 * max(elements, 1)
-        self.flash = sum(self._bytes(number) for number in program.constants if number in used)
+        self.flash = sum(self._bytes(number) for number in used)
         self.text = "\n".join(
             [
                 f"static float memory[{max(elements, 1)}];\n",
@@ -379,11 +379,6 @@ class CSource:
         yield "}"
 
 
-def _views_read(step: Step) -> Iterator[View]:
-    yield from step.inputs
-    yield from (source for _, source in (*step.carried, *step.collected))
-
-
 def _expression(step: Step) -> str:
     if step.function not in _EXPRESSIONS:
         raise KzooError(f"its function {step.function} has no code")
@@ -418,7 +413,7 @@ def _rounded(program: Program) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Return buffer -> (integers, factor of each output) of the large weights that only products and tables use."""
     outputs: dict[int, set[tuple[int, ...]]] = {}
     for step in program.every_step():
-        for i, view in enumerate(_views_read(step)):
+        for i, view in enumerate(step.views_read):
             if view.buffer not in program.constants:
                 continue
             shape = _shape_of_weights(step, i, view)

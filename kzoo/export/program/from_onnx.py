@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 _LSTM = [b"Sigmoid", b"Tanh", b"Tanh"]  # activations of the cells of a direction
 # operations with which shapes are computed
-_FOLDED = {"Add", "Cast", "Concat", "Div", "Gather", "Mul", "Sub"}
-_FOLDED |= {"ReduceProd", "Slice", "Squeeze", "Unsqueeze"}
+_FOLDED = frozenset(
+    {"Add", "Cast", "Concat", "Div", "Gather", "Mul", "ReduceProd"}
+    | {"Slice", "Squeeze", "Sub", "Unsqueeze"}
+)
 _MOST_FOLDED = 64  # elements
 _MOST_COUNT = 100_000  # repetitions of a loop
 
@@ -302,7 +304,7 @@ def _with_last_rows(steps: Sequence[Step], sizes: list[int]) -> list[Step]:
     """
     read: dict[int, list[View]] = {}
     for step in every_step(steps):
-        for view in (*step.inputs, *(source for _, source in (*step.carried, *step.collected))):
+        for view in step.views_read:
             read.setdefault(view.buffer, []).append(view)
     before: dict[int, int] = {}  # buffer -> elements before its last row
     for step in steps:

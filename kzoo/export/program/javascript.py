@@ -26,13 +26,8 @@ def weights(program: Program) -> bytes:
         program: the `Program`.
     """
     return b"".join(
-        program.constants[number].astype("<f4").tobytes() for number in _used_constants(program)
+        program.constants[number].astype("<f4").tobytes() for number in program.used_constants
     )
-
-
-def _used_constants(program: Program) -> list[int]:
-    read = {buffer for step in program.every_step() for buffer in step.read}
-    return sorted(read & program.constants.keys())
 
 
 class _Writer:
@@ -41,7 +36,7 @@ class _Writer:
         places, elements = offsets(program)
         self.arrays = {number: (_MEMORY, place) for number, place in places.items()}
         position = 0
-        for number in _used_constants(program):
+        for number in program.used_constants:
             self.arrays[number] = _WEIGHTS, position
             position += program.constants[number].size
         self.arrays |= {program.input: (_INPUT, 0), program.output: (_OUTPUT, 0)}
@@ -49,11 +44,8 @@ class _Writer:
             memory=elements,
             inputs=program.sizes[program.input],
             outputs=program.sizes[program.output],
-            steps=self._steps(program.steps),
+            steps=[self._step(step) for step in program.steps],
         )
-
-    def _steps(self, steps: Sequence[Step]) -> list[JsonObject]:
-        return [self._step(step) for step in steps]
 
     def _start(self, view: View) -> list[int]:
         """Return the array of a view, and its first element there."""
@@ -104,7 +96,7 @@ class _Writer:
             ]
 
         return dict(
-            body=self._steps(step.body),
+            body=[self._step(each) for each in step.body],
             carried=copies(step.carried),
             collected=copies(step.collected),
         )

@@ -78,10 +78,15 @@ class Step:
     collected: Sequence[tuple[View, View]] = ()
 
     @property
+    def views_read(self) -> Iterator[View]:
+        """What it reads, that of the body not included."""
+        yield from self.inputs
+        yield from (source for _, source in (*self.carried, *self.collected))
+
+    @property
     def read(self) -> Iterator[int]:
         """The buffers that it reads, those of the body not included."""
-        yield from (view.buffer for view in self.inputs)
-        yield from (source.buffer for _, source in (*self.carried, *self.collected))
+        return (view.buffer for view in self.views_read)
 
     @property
     def written(self) -> Iterator[int]:
@@ -110,6 +115,12 @@ class Program:
     def every_step(self) -> Iterator[Step]:
         """Return all steps, a loop before those of its body."""
         return every_step(self.steps)
+
+    @property
+    def used_constants(self) -> list[int]:
+        """The buffers of constants that steps read."""
+        read = {buffer for step in self.every_step() for buffer in step.read}
+        return sorted(read & self.constants.keys())
 
 
 def every_step(steps: Sequence[Step]) -> Iterator[Step]:

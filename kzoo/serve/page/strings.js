@@ -265,8 +265,8 @@ export const STRINGS = {
   copied: ["Copied.", "已复制。"],
   notCopied: ["The browser does not allow copying. The text has been selected, so you can copy it yourself.", "浏览器不允许页面复制：文本已选中。"],
 
-  nothingLeaves: ["Nothing leaves this page: the model computes in your browser, without a network.", "任何数据都不会离开本页面：模型在您的浏览器中计算，不需要网络。"],
-  computesHere: ["What you enter stays in this page: the model computes in your browser.", "您输入的内容只留在本页面：模型在您的浏览器中计算。"],
+  nothingLeaves: ["Nothing leaves this page: the model runs in your browser, without a network.", "任何数据都不会离开本页面：模型在您的浏览器中计算，不需要网络。"],
+  computesHere: ["What you enter stays in this page: the model runs in your browser.", "您输入的内容只留在本页面：模型在您的浏览器中计算。"],
   filesMissing: ["The files of this page cannot be loaded. Open it from a web server, with all of its files beside it.", "无法读取本页面的文件。请从网站服务器打开，并保持所有文件在同一文件夹中。"],
   exportedOn: ["Exported by kzoo on {date}.", "由 kzoo 于 {date} 导出。"],
   limits: ["Limits", "局限"],

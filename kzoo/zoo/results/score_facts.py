@@ -1,4 +1,4 @@
-"""The primary score of a model beside its baselines, as plain data for pages."""
+"""The data set of a model, and its primary score beside its baselines, as plain data for pages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +7,13 @@ from kzoo.inference.tasks.weighted import UNWEIGHTED
 from kzoo.problems.tasks import problem, score_named
 from kzoo.utils.files import JsonObject, finite
 from kzoo.zoo.results import baselines, deciding_score, value_of
+
+
+def trained_on(data: Mapping[str, Any] | None) -> JsonObject | None:
+    """Return the name of a data set and the sizes of its splits; None if it is not known."""
+    if not data:
+        return None
+    return {name: data.get(name) for name in ("name", "train", "validation", "test")}
 
 
 def score_facts(

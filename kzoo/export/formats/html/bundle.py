@@ -100,11 +100,7 @@ def _html(*, script: str, style: str, worker: str, connect: str, parts: dict[str
 
 
 def _style() -> str:
-    return "".join(
-        (folder / "style.css").read_text("utf-8")
-        for folder in (_SERVED, _HERE)
-        if (folder / "style.css").is_file()
-    )
+    return "".join((folder / "style.css").read_text("utf-8") for folder in (_SERVED, _HERE))
 
 
 def _engine() -> str:
@@ -146,7 +142,7 @@ def _script(name: str, written: dict[str, str]) -> str:
 def _add(name: str, written: dict[str, str]) -> None:
     if name in written:
         return
-    (path,) = [folder / name for folder in _FOLDERS if (folder / name).is_file()][:1]
+    path = next(folder / name for folder in _FOLDERS if (folder / name).is_file())
     text = path.read_text("utf-8")
     imports = []
     for names, module in _IMPORT.findall(text):

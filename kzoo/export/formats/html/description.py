@@ -32,7 +32,7 @@ from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.problems.tasks import Problem, problem, problem_for
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
-from kzoo.zoo.results.score_facts import score_facts
+from kzoo.zoo.results.score_facts import score_facts, trained_on
 
 if TYPE_CHECKING:
     from kzoo.export.worker import Network
@@ -340,6 +340,7 @@ def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
     reader = network.preprocessing
     is_raw = reader is not None and not takes_ready_arrays(reader)
     facts = kind(network.input_name).facts
+    form = _form(reader, stored["reader"], about["statistics"]) if is_raw else {}
     return dict(
         name=network.name,
         created=time.strftime("%Y-%m-%d"),
@@ -351,7 +352,7 @@ def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
             shape=[None, *stored["shape"]],
             facts=sorted(facts),
             raw=is_raw,
-            form=_form(reader, stored["reader"], about["statistics"]) if is_raw else {},
+            form=form,
         ),
         answer=dict(
             kind=network.output_name,
@@ -362,34 +363,28 @@ def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
             confidence=bool(stored["promises"]),
         ),
         explains=stored["reader"].get("typical") is not None,
-        trained_on=None
-        if not data
-        else {name: data.get(name) for name in ("name", "train", "validation", "test")},
+        trained_on=trained_on(data),
         score=score_facts(spec, about["metrics"], about["baselines"]),
         limits=limits(spec, data, about["metrics"], stored["classes"]),
         origin=about["origin"],
-        example=_example(network, reader, stored["reader"]),
+        example=_example(network, reader, stored["reader"], form),
     )
 
 
-def _form(
-    reader: Any, stored: JsonObject, statistics: Mapping[str, Any] | None = None
-) -> JsonObject:
+def _form(reader: Any, stored: JsonObject, statistics: Mapping[str, Any]) -> JsonObject:
     """Return the form of the preprocessor; of a table, without rare categories, and with the ranges of sliders."""
     inference = kind_of(reader).inference
     typical = stored.get("typical")
     described: JsonObject = inference.form(reader, typical) if typical else inference.form(reader)
     columns = {column["name"]: column for column in stored.get("columns", ())}
-    ranges = {
-        feature["name"]: feature["edges"] for feature in (statistics or {}).get("features", ())
-    }
+    ranges = {feature["name"]: feature["edges"] for feature in statistics.get("features", ())}
     for field in described["columns"] if columns else ():
         if field["kind"] == "category":
             names = columns[field["name"]]["values"]
             field |= dict(
                 values=names,
                 default=field["default"] if field["default"] in names else next(iter(names), None),
-                others=bool(columns[field["name"]]["hashed"]),
+                others=columns[field["name"]]["isHashed"],
             )
         elif field["kind"] == "number" and (edges := ranges.get(field["name"])):
             # from the first decile to the last, roughly: they are cells of rows
@@ -398,7 +393,7 @@ def _form(
     return described
 
 
-def _example(network: "Network", reader: Any, stored: JsonObject) -> Any:
+def _example(network: "Network", reader: Any, stored: JsonObject, form: JsonObject) -> Any:
     """Return a row of medians and most frequent categories; of series and small arrays, a drawn golden input."""
     with np.load(Path(network.folder) / "golden.npz") as golden:
         x = golden["x_1"][0]
@@ -414,8 +409,6 @@ def _example(network: "Network", reader: Any, stored: JsonObject) -> Any:
         return x.tolist() if x.size <= _MOST_NUMBERS and reader is None else None
     row = kind_of(reader).inference.example(reader, x)
     defaults = {
-        field["name"]: field["default"]
-        for field in _form(reader, stored)["columns"]
-        if field["kind"] == "category"
+        field["name"]: field["default"] for field in form["columns"] if field["kind"] == "category"
     }
     return dict(row) | defaults

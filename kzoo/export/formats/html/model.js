@@ -4,7 +4,7 @@ import { decoded, readTable } from "./csv_files.js";
 import { pixelsOf } from "./images.js";
 import { network } from "./network.js";
 import { cellsOf, columnNames, csvLine, inputText, predictionOf, promiseOf, responseOf } from "./predictions.js";
-import { ModelError } from "./python.js";
+import { checkFinite, ModelError } from "./python.js";
 import { explanationOf } from "./reasons.js";
 import { encodeRows, tableOfObjects } from "./rows.js";
 import { encodeSeries, tableOfNumbers } from "./series.js";
@@ -46,22 +46,23 @@ export function createModel(stored, weights) {
   async function predictArrays(input, options, progress, notes) {
     const names = input.files?.map((file) => file.name) ?? (stored.reader.texts ? textsOfInput(stored.reader.texts, input.json, notes) : null);
     const [x, count] = input.files ? await numbersOfFiles(input.files, progress) : names ? [encodeTexts(stored.reader.texts, names, notes), names.length] : numbersOf(input.json, stored.shape);
+    return predictNamed(x, count, (row) => names?.[row] ?? row, options, progress);
+  }
+
+  /** Return the predictions of inputs that are not rows of a table; `nameOf` returns the name or number of one. */
+  async function predictNamed(x, count, nameOf, options, progress) {
     const predictions = [], lines = [csvLine(["input", ...columnNames(stored, options)])];
     await predictRows(x, count, options, progress, (prediction, row) => {
-      predictions.push(responseOf(stored, prediction, options, names?.[row] ?? row));
-      lines.push(csvLine([names?.[row] ?? String(row), ...cellsOf(stored, prediction)]));
+      predictions.push(responseOf(stored, prediction, options, nameOf(row)));
+      lines.push(csvLine([String(nameOf(row)), ...cellsOf(stored, prediction)]));
     });
     return { predictions, csv: lines };
   }
 
   async function predictSeries(table, options, progress, notes) {
     const { x, names, series } = encodeSeries(stored.reader.series, table, notes);
-    const predictions = [], lines = [csvLine(["input", ...columnNames(stored, options)])];
-    await predictRows(x, names.length, options, progress, (prediction, row) => {
-      predictions.push(responseOf(stored, prediction, options, names[row]));
-      lines.push(csvLine([names[row], ...cellsOf(stored, prediction)]));
-    });
-    return { predictions, csv: lines, series: names.length === 1 ? series : undefined };
+    const result = await predictNamed(x, names.length, (row) => names[row], options, progress);
+    return { ...result, series: names.length === 1 ? series : undefined };
   }
 
   async function numbersOfFiles(files, progress) {
@@ -104,8 +105,7 @@ function numbersOf(inputs, shape) {
   const flat = (isSingle ? [inputs] : inputs).map((row) => [row].flat(Infinity));
   if (flat.some((row) => row.length !== width || !row.every((value) => typeof value === "number"))) throw new ModelError(`Inputs must have the shape (N, ${shape.join(", ")}), and consist of numbers.`);
   const x = Float32Array.from(flat.flat());
-  const infinite = x.findIndex((value) => !Number.isFinite(value));
-  if (infinite >= 0) throw new ModelError(`Input ${Math.floor(infinite / width) + 1} contains NaN or infinity. Fill in these values, or leave the input out.`);
+  checkFinite(x, width);
   return [x, flat.length];
 }
 

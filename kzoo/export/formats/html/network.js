@@ -164,7 +164,6 @@ const KERNELS = {
     const [y, x, w, bias] = [step.out, ...step.inputs].map((view) => arrays[view[0]]);
     const [y0, x0, w0, b0] = [step.out, ...step.inputs].map((view) => view[1]);
     const plane = height * width, size = rows * columns;
-    const whole = kh * kw === 1 && sh === 1 && sw === 1 && ph === 0 && pw === 0 && size === plane;
     if (outs >= MANY) {
       const inner = channels * kh * kw, panel = new Float64Array(inner * WIDTH);
       return () => {
@@ -183,18 +182,15 @@ const KERNELS = {
       for (let channel = 0; channel < groups * outs; channel += 1) {
         const source = x0 + Math.floor(channel / outs) * channels * plane;
         sums.fill(bias === undefined ? 0 : bias[b0 + channel]);
-        if (whole) addPlanes(x, source, w, w0 + channel * channels, sums, channels, plane);
-        else {
-          for (let c = 0; c < channels; c += 1) {
-            const from = source + c * plane, k = w0 + (channel * channels + c) * kh * kw;
-            for (let u = 0; u < kh; u += 1) {
-              for (let v = 0; v < kw; v += 1) {
-                // of the output, the rows and columns whose input is inside
-                const top = u * dh - ph, left = v * dw - pw;
-                const i0 = Math.max(0, Math.ceil(-top / sh)), i1 = Math.min(rows, Math.floor((height - 1 - top) / sh) + 1);
-                const j0 = Math.max(0, Math.ceil(-left / sw)), j1 = Math.min(columns, Math.floor((width - 1 - left) / sw) + 1);
-                addWindow(x, from + top * width + left, w[k + u * kw + v], sums, i0, i1, j0, j1, sh * width, sw, columns);
-              }
+        for (let c = 0; c < channels; c += 1) {
+          const from = source + c * plane, k = w0 + (channel * channels + c) * kh * kw;
+          for (let u = 0; u < kh; u += 1) {
+            for (let v = 0; v < kw; v += 1) {
+              // of the output, the rows and columns whose input is inside
+              const top = u * dh - ph, left = v * dw - pw;
+              const i0 = Math.max(0, Math.ceil(-top / sh)), i1 = Math.min(rows, Math.floor((height - 1 - top) / sh) + 1);
+              const j0 = Math.max(0, Math.ceil(-left / sw)), j1 = Math.min(columns, Math.floor((width - 1 - left) / sw) + 1);
+              addWindow(x, from + top * width + left, w[k + u * kw + v], sums, i0, i1, j0, j1, sh * width, sw, columns);
             }
           }
         }
@@ -358,23 +354,6 @@ function writeRow(y, at, c, wide, s0, s1, s2, s3) {
   if (wide > 1) y[at + 1] = s1 + c;
   if (wide > 2) y[at + 2] = s2 + c;
   if (wide > 3) y[at + 3] = s3 + c;
-}
-
-// sums += weighted planes of x, one after another
-function addPlanes(x, first, w, k, sums, channels, plane) {
-  let c = 0;
-  for (; c + 4 <= channels; c += 4) {
-    const v0 = w[k + c], v1 = w[k + c + 1], v2 = w[k + c + 2], v3 = w[k + c + 3];
-    let m0 = first + c * plane, m1 = m0 + plane, m2 = m1 + plane, m3 = m2 + plane;
-    for (let j = 0; j < plane; j += 1) {
-      sums[j] += v0 * x[m0] + v1 * x[m1] + v2 * x[m2] + v3 * x[m3];
-      m0 += 1; m1 += 1; m2 += 1; m3 += 1;
-    }
-  }
-  for (; c < channels; c += 1) {
-    const v = w[k + c], m = first + c * plane;
-    for (let j = 0; j < plane; j += 1) sums[j] += v * x[m + j];
-  }
 }
 
 // sums[i, j] += weight * x[i * down + j * right] of a window

@@ -11,6 +11,12 @@ export const BLANK = BLANKS;
 /** An error with one line for the user, the same as that of Python. */
 export class ModelError extends Error {}
 
+/** Refuse encoded inputs, one after another, of which one has NaN or infinity. */
+export function checkFinite(x, width) {
+  const infinite = x.findIndex((value) => !Number.isFinite(value));
+  if (infinite >= 0) throw new ModelError(`Input ${Math.floor(infinite / width) + 1} contains NaN or infinity. Fill in these values, or leave the input out.`);
+}
+
 export function strip(text) {
   return text.replace(LEADING, "").replace(TRAILING, "");
 }

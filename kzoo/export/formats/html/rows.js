@@ -3,7 +3,7 @@
 import { datePart, dayFirstOfNewRows, localTimes, minutesIn, toDates, zoneNotes } from "./dates.js";
 import { hint } from "./near_names.js";
 import { MISSING, possibleNumbers, readNumbers, textsOf, unseenThousands } from "./numbers.js";
-import { general, listed, ModelError, plural, repr, shown, strip } from "./python.js";
+import { checkFinite, general, listed, ModelError, plural, repr, shown, strip } from "./python.js";
 import { sha256 } from "./sha256.js";
 import { hashedIds } from "./tokens.js";
 
@@ -55,8 +55,7 @@ export function encodeRows(reader, table, notes) {
   for (const [column, cells, rows] of unread) if (rows.length) notes.push(unreadNote(column, cells, rows, table.count));
   const x = new Float32Array(table.count * features.length);
   features.forEach((values, feature) => values.forEach((value, row) => { x[row * features.length + feature] = value; }));
-  const infinite = x.findIndex((value) => !Number.isFinite(value));
-  if (infinite >= 0) throw new ModelError(`Input ${Math.floor(infinite / features.length) + 1} contains NaN or infinity. Fill in these values, or leave the input out.`);
+  checkFinite(x, features.length);
   return x;
 }
 

@@ -5,7 +5,7 @@ import { decimalOf } from "./csv_files.js";
 import { toDates } from "./dates.js";
 import { hint } from "./near_names.js";
 import { MISSING, readNumbers } from "./numbers.js";
-import { listed, ModelError, plural, repr, shown, strip } from "./python.js";
+import { checkFinite, listed, ModelError, plural, repr, shown, strip } from "./python.js";
 import { unreadable, unreadNote } from "./rows.js";
 
 const MOST = 12, UNEVEN = 1.5;
@@ -43,8 +43,7 @@ export function encodeSeries(reader, table, notes) {
       if (padded) x[at + count] = 1;
     }
   });
-  const infinite = x.findIndex((value) => !Number.isFinite(value));
-  if (infinite >= 0) throw new ModelError(`Input ${Math.floor(infinite / (steps * width)) + 1} contains NaN or infinity. Fill in these values, or leave the input out.`);
+  checkFinite(x, steps * width);
   return { x, names, series: reader.columns.map((name, i) => ({ name, values: Array.from(series[0][i].slice(0, steps)) })) };
 }
 

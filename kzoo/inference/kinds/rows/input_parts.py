@@ -105,19 +105,12 @@ def frequent_categories(reader: TablePreprocessor, row: Sequence[float]) -> dict
         reader: the preprocessor.
         row: (F,).
     """
-    names = {}
-    position = 0
-    for column in reader["columns"]:
-        if column["kind"] == "category":
-            if 0 < (code := int(row[position])) <= len(column["values"]):
-                names[column["name"]] = list(column["values"])[code - 1]
-            position += 1
-        elif column["kind"] == "text":
-            position += column["length"]
-        else:
-            position += len(column["medians"]) if column["kind"] == "date" else 1
-            position += 1 if column["missing"] else 0
-    return names
+    return {
+        part.name: part.cell(values)
+        for part, column in zip(parts(reader, {}, ()), reader["columns"], strict=True)
+        if part.type == "category"
+        and 0 < (values := np.asarray(row)[part.features])[0] <= len(column["values"])
+    }
 
 
 def _array_cell(values: np.ndarray) -> str:

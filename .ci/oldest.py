@@ -12,7 +12,7 @@ config.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
 extras = config["options.extras_require"]
 asked = [
     config["options"]["install_requires"],
-    *(extras[name] for name in extras if name not in ("gpu", "dev")),
+    *(extras[name] for name in extras if name not in ("gpu", "dev", "docs")),
 ]
 for line in "\n".join(asked).splitlines():
     if found := re.match(r"([A-Za-z0-9_-]+)(\[.*?\])?>=([\d.]+)", line.strip()):

@@ -7,7 +7,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh.md"
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS = sorted(
+    path
+    for path in (ROOT / "docs").rglob("*.md")
+    if not any(part.startswith("_") for part in path.parts)  # what the site is built with
+)
 PAGES = [README, *DOCS]  # the Chinese page has the same blocks as README: a test checks it
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 _ENDS = ("|", "||", "&", "&&", ";", ">", ">>", "<")

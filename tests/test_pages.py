@@ -33,8 +33,9 @@ def name(page):
 
 def test_the_first_page_is_short_and_leads_to_all_others():
     assert len(README.read_bytes()) <= 9_000
+    single = [doc for doc in DOCS if doc.parent.name == "docs" and doc.name != "index.md"]
     for page in (README, CHINESE):
-        assert [name(doc) for doc in DOCS if name(doc) not in links(page)] == []
+        assert [name(doc) for doc in single if name(doc) not in links(page)] == []
     assert README.name in links(CHINESE) and CHINESE.name in links(README)
 
 

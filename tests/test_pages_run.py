@@ -61,7 +61,9 @@ for file, layer in (("from_somebody.keras", keras.layers.Dense(2)), ("mine.keras
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.name != "serving.md"], ids=lambda page: page.name
+    "page",
+    [page for page in PAGES if page.name != "serving.md"],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
 def test_a_page_runs(page, tmp_path):
     write_files(tmp_path)

@@ -1,0 +1,98 @@
+"""The reference of Python: a page for every public name."""
+
+import inspect
+from importlib import import_module
+
+# The modules whose names are public, with a sentence for the list; CONTRIBUTING.md promises their compatibility.
+MODULES = {
+    "kzoo": "Train, tune, check, predict, export: every function and type at the top level.",
+    "kzoo.callbacks": "Bundles of callbacks for `fit`, and the callbacks in them.",
+    "kzoo.baselines": "Simple models that any network on the same data should beat.",
+    "kzoo.plots": "Functions that return a matplotlib `Figure`.",
+    "kzoo.sklearn": "Presets of tables as scikit-learn estimators.",
+    "kzoo.runtime": "Exported models without Keras.",
+    "kzoo.recipes": "Helpers of the scripts in the gallery.",
+}
+
+
+def public_names() -> dict[str, list[str]]:
+    """Return module -> its public names, without modules."""
+    names = {}
+    for name in MODULES:
+        module = import_module(name)
+        public = module._PUBLIC if name == "kzoo" else module.__all__
+        names[name] = [each for each in public if not inspect.ismodule(getattr(module, each))]
+    return names
+
+
+def summary(value: object) -> str:
+    """Return the first sentence of a docstring."""
+    text = " ".join((inspect.getdoc(value) or "").partition("\n\n")[0].split())
+    return text.replace("|", "\\|")
+
+
+def pages() -> dict[str, str]:
+    """Return the path of each page -> its text."""
+    result, lists = {}, []
+    for module_name, names in public_names().items():
+        module = import_module(module_name)
+        lists += [
+            f"## {module_name}",
+            "",
+            MODULES[module_name],
+            "",
+            "| name | what it does |",
+            "|---|---|",
+        ]
+        for name in names:
+            full_name = f"{module_name}.{name}"
+            value = getattr(module, name)
+            lists.append(f"| [`{name}`]({full_name}.md) | {summary(value)} |")
+            result[f"reference/api/{full_name}.md"] = _page(full_name, value)
+        lists.append("")
+    toctree = ["```{toctree}", ":hidden:", ":glob:", "", "kzoo*", "```", ""]
+    introduction = (
+        "Every public name of kzoo. Each is imported from the module under which it is listed here."
+    )
+    result["reference/api/index.md"] = "\n".join(
+        ["# Python", "", introduction, "", *lists, *toctree]
+    )
+    return result
+
+
+def _page(full_name, value):
+    if inspect.isclass(value):
+        directive = "autoexception" if issubclass(value, BaseException) else "autoclass"
+        options = [":members:", ":member-order: bysource"]
+    elif callable(value):
+        directive, options = "autofunction", []
+    else:
+        directive, options = "autodata", [":no-value:"]
+    lines = [f"# {full_name}", "", "```{eval-rst}", f".. {directive}:: {full_name}"]
+    return "\n".join([*lines, *(f"   {option}" for option in options), "```", ""])
+
+
+def twin(full_name: str) -> str:
+    """Return the page of a public name as plain Markdown: its signature and its docstring, which is Markdown."""
+    module_name, _, name = full_name.rpartition(".")
+    value = getattr(import_module(module_name), name)
+    lines = [f"# {full_name}", ""]
+    members = [(name, value)]
+    if inspect.isclass(value):
+        members += [
+            (f"{name}.{key}", member)
+            for key, member in vars(value).items()
+            if not key.startswith("_")
+            and inspect.getdoc(getattr(member, "__func__", member))
+            and (callable(member) or isinstance(member, property | classmethod | staticmethod))
+        ]
+    for title, member in members:
+        member = getattr(member, "__func__", member)
+        if member is not value:
+            lines += [f"## {title}", ""]
+        try:
+            signature = str(inspect.signature(member))
+        except (TypeError, ValueError):
+            signature = ""
+        lines += ["```python", f"{title}{signature}", "```", "", inspect.getdoc(member) or "", ""]
+    return "\n".join(lines)

@@ -1,0 +1,139 @@
+"""Write the sources of the site to a folder: the pages of docs/, other pages of the repository, and generated ones.
+
+    python docs/_extensions/staging.py FOLDER
+
+Links to files of the repository lead to their page on the site, or else to the repository. Nothing is executed that
+a page shows. A file is written only if its text has changed, so that Sphinx reads only changed pages again.
+"""
+
+import os
+import posixpath
+import re
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+SOURCE = "https://github.com/OWNER/kzoo/blob/main/"
+# Files of the repository that are pages of the site, too.
+PAGES = {
+    "CONTRIBUTING.md": "development/contributing.md",
+    "kzoo/README.md": "development/code.md",
+    "kzoo/export/README.md": "reference/export_formats.md",
+    "SECURITY.md": "development/security.md",
+    "CHANGELOG.md": "development/changelog.md",
+}
+# Files that lead to another page of the site.
+ALIASES = {
+    "README.md": "index.md",
+    "README.zh.md": "index.md",
+    "recipes/README.md": "gallery/index.md",
+}
+_FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1\s*$", re.M | re.S)
+_LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
+
+
+def hand_written() -> dict[str, str]:
+    """Return path -> text of the pages in docs/, and of those of the repository that belong to the site."""
+    texts = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(DOCS.rglob("*.md"))
+        if not any(part.startswith("_") for part in path.relative_to(DOCS).parts)
+    }
+    return texts | {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
+
+
+def generated() -> dict[str, str]:
+    """Return path below docs/ -> text of the pages that are made of the package."""
+    import api_pages
+
+    return api_pages.pages()
+
+
+def staged(folder: Path) -> dict[str, str]:
+    """Return path -> text of all pages, with links for the site; pictures are copied to the folder."""
+    made = generated()
+    pages = {name: (f"docs/{name}", text) for name, text in made.items()}
+    for origin, text in hand_written().items():
+        pages[PAGES.get(origin) or origin.removeprefix("docs/")] = (origin, text)
+    names = set(pages)
+    result = {}
+    for name, (origin, text) in pages.items():
+        if "/" not in name and name != "index.md":  # pages that are not in a section yet
+            text = _with_orphan(text)
+        if posixpath.basename(name) == "index.md" and not _siblings(name, names):
+            text = _FENCE.sub(lambda match: "" if "{toctree}" in match[0] else match[0], text)
+        result[name] = _linked(text, origin, name, names, folder)
+    return result
+
+
+def _siblings(name, names):
+    folder = posixpath.dirname(name)
+    return [
+        other
+        for other in names
+        if other != name and other.startswith(f"{folder}/" if folder else "")
+    ]
+
+
+def _with_orphan(text):
+    if text.startswith("---\n"):
+        return text.replace("---\n", "---\norphan: true\n", 1)
+    return f"---\norphan: true\n---\n{text}"
+
+
+def _linked(text, origin, name, names, folder):
+    """Return a text whose links lead to pages of the site, to copied pictures, or to the repository."""
+
+    def replaced(match):
+        before, target, after = match[1], match[2], match[3]
+        if re.match(r"[a-z]+:", target):
+            return match[0]
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(origin), target))
+        page = ALIASES.get(path) or PAGES.get(path) or path.removeprefix("docs/")
+        if page in names:
+            return before + _relative(page, name) + after
+        if before.startswith("!") and (ROOT / path).is_file():
+            picture = "_pictures/" + path.removeprefix("docs/").replace("/", "-")
+            _copy(ROOT / path, folder / picture)
+            return before + _relative(picture, name) + after
+        if (ROOT / path).exists():
+            return before + SOURCE + path + after
+        return match[0]
+
+    parts, position = [], 0
+    for fence in _FENCE.finditer(text):
+        parts += [_LINK.sub(replaced, text[position : fence.start()]), fence[0]]
+        position = fence.end()
+    return "".join([*parts, _LINK.sub(replaced, text[position:])])
+
+
+def _relative(target, name):
+    return posixpath.relpath(target, posixpath.dirname(name) or ".")
+
+
+def _copy(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.is_file() or target.read_bytes() != source.read_bytes():
+        shutil.copyfile(source, target)
+
+
+def write(folder: Path) -> None:
+    """Write all sources, and remove those that are no longer made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = staged(folder)
+    for name, text in pages.items():
+        path = folder / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    for path in folder.rglob("*.md"):
+        if path.relative_to(folder).as_posix() not in pages:
+            path.unlink()
+
+
+if __name__ == "__main__":
+    os.environ["KZOO_LANG"] = "en"
+    sys.path.insert(0, str(ROOT))
+    write(Path(sys.argv[1]))

@@ -1,0 +1,52 @@
+"""Sphinx's configuration of the site, which `bash .ci/site OUT` builds."""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "_extensions")]
+os.environ["KZOO_LANG"] = "en"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+project = "kzoo"
+copyright = "the kzoo developers"
+version = release = os.environ.get("KZOO_SITE_VERSION", "dev")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "kzoo_site",  # in _extensions/
+]
+exclude_patterns = ["_*"]
+templates_path = [str(HERE / "_templates")]
+
+myst_enable_extensions = ["deflist", "fieldlist", "attrs_inline"]
+myst_heading_anchors = 4
+
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 72
+python_use_unqualified_type_names = True
+napoleon_numpy_docstring = False
+napoleon_use_param = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+
+html_theme = "pydata_sphinx_theme"
+html_static_path = [str(HERE / "_static")]
+html_title = "kzoo"
+html_context = {"default_mode": "auto"}
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "navbar_align": "left",
+    "show_toc_level": 2,
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}

@@ -10,7 +10,22 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from pages import CHINESE, DOCS, PAGES, README, ROOT, blocks, calls, lines, links, without_comment
+from pages import (
+    CHINESE,
+    DOCS,
+    PAGES,
+    README,
+    ROOT,
+    anchors,
+    blocks,
+    calls,
+    comments,
+    lines,
+    links,
+    reachable,
+    targets,
+    without_comment,
+)
 
 import kzoo
 from kzoo.cli import COMMANDS, make_parser, shared
@@ -22,7 +37,7 @@ SHELL = [
     for block in blocks(page)
     if block.language == "sh"
     for line in lines(block)
-]
+] + [(page, f"kzoo {words}") for page in DOCS for words in comments(page, "assumes")]
 WITH_AUTO = {("train", AUTO), ("tune", AUTO)}  # commands that choose a preset
 PYTHON = [(page, block) for page in PAGES for block in blocks(page) if block.language == "python"]
 
@@ -33,15 +48,25 @@ def name(page):
 
 def test_the_first_page_is_short_and_leads_to_all_others():
     assert len(README.read_bytes()) <= 9_000
-    single = [doc for doc in DOCS if doc.parent.name == "docs" and doc.name != "index.md"]
     for page in (README, CHINESE):
-        assert [name(doc) for doc in single if name(doc) not in links(page)] == []
+        assert [name(doc) for doc in DOCS if doc not in reachable(page)] == []
     assert README.name in links(CHINESE) and CHINESE.name in links(README)
 
 
 @pytest.mark.parametrize("page", [CHINESE, *PAGES], ids=name)
 def test_links_lead_somewhere(page):
-    assert [link for link in links(page) if not (page.parent / link).exists()] == []
+    for target in targets(page):
+        link, _, anchor = target.partition("#")
+        file = page.parent / link if link else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+def test_comments_of_pages_are_known():
+    for page in DOCS:
+        text = page.read_text(encoding="utf-8").partition("\n# ")[0]
+        known = [*comments(page, "assumes"), *comments(page, "run by")]
+        assert len(known) == text.count("<!--"), name(page)
 
 
 def test_commands_are_parsed_and_name_presets_and_settings_that_exist():

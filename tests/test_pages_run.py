@@ -1,6 +1,6 @@
 """README and docs/ run: every command and every block of code, in order, in a folder with the files that they name.
 
-docs/serving.md needs a running server: `tests/serve/test_docs.py` runs it.
+A page that needs more, such as a running server, names the test that runs it (`tests/pages.py`).
 """
 
 import os
@@ -12,28 +12,10 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
-from pages import PAGES, ROOT, blocks, lines
+from pages import PAGES, ROOT, blocks, comments, lines
 from PIL import Image
-from walk_page import LEFT_OUT, compare
+from walk_page import LEFT_OUT, compare, shorter
 
-# Page -> the commands that make the runs and exports it assumes, in order.
-ASSUMED = {
-    "docs/presets.md": ["train image_cnn --data photos/ --out runs/cats-01"],
-    "docs/data.md": [],
-    "docs/scores.md": [
-        "train tabular_fnn --data churn.csv --target churned",
-        *(
-            f"train tabular_fnn --data churn.csv --target churned --out runs/{name} --seed {seed}"
-            for name, seed in (("new", 0), ("old", 0), ("a", 1), ("b", 2), ("c", 3))
-        ),
-    ],
-    "docs/explain.md": ["train tabular_fnn --data churn.csv --target churned"],
-    "docs/export.md": [
-        "train digits_cnn",
-        "train image_cnn --data photos/ --out runs/cats",
-        "export runs/cats --formats onnx --out exports/cats",
-    ],
-}
 # Names that Python blocks assume.
 NAMES = """
 import hashlib
@@ -59,26 +41,32 @@ for file, layer in (("from_somebody.keras", keras.layers.Dense(2)), ("mine.keras
 """
 
 
+ELSEWHERE = {page: comments(page, "run by") for page in PAGES if comments(page, "run by")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if page.name != "serving.md"],
+    [page for page in PAGES if page not in ELSEWHERE],
     ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
 def test_a_page_runs(page, tmp_path):
-    write_files(tmp_path)
-    commands = ASSUMED.get(page.relative_to(ROOT).as_posix(), ())
+    print(walk(page, tmp_path))
+
+
+def walk(page, folder):
+    """Run the commands that a page assumes, and then the page; return what it prints."""
+    write_files(folder)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
-    for words in commands:
-        run(
-            tmp_path,
-            environment,
-            "-m",
-            "kzoo",
-            *words.split(),
-            *(["--max-steps", "20"] if words.startswith("train") else []),
-        )
-    print(run(tmp_path, environment, ROOT / "tests" / "walk_page.py", page.relative_to(ROOT)))
+    for words in comments(page, "assumes"):
+        run(folder, environment, "-m", "kzoo", *words.split(), *shorter(words.split()))
+    return run(folder, environment, ROOT / "tests" / "walk_page.py", page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", ELSEWHERE, ids=lambda page: page.name)
+def test_other_tests_run_the_remaining_pages(page):
+    (test,) = ELSEWHERE[page]
+    assert f'"{page.stem}' in (ROOT / test).read_text(encoding="utf-8")
 
 
 def run(folder, environment, *words):

@@ -1,6 +1,6 @@
 """Run every command and every block of code of a page, in order, in the current folder:
 
-python tests/walk_page.py docs/data.md
+python tests/walk_page.py docs/how_to/threshold.md
 
 A block whose output is on the page runs unchanged in a new process, and its output is compared. All others run in this
 process, with shorter trainings. Commands that cannot run are in `LEFT_OUT`, with the reason. The first failure ends the
@@ -33,6 +33,8 @@ LEFT_OUT = {
 STANDS_FOR = {
     '"9f86d081884c7d65..."': 'hashlib.sha256(Path("from_somebody.keras").read_bytes()).hexdigest()',
 }
+# Presets that are fitted without steps.
+CLOSED_FORM = {"series_rocket", "image_frozen", "text_pretrained", "text_pretrained_ngrams"}
 # Options that are added to a command: argparse takes the last of a repeated option.
 SHORTER = {
     "train": ["--max-steps", str(STEPS)],
@@ -68,7 +70,13 @@ def prepared():
     """Return the names that pages assume, with shorter trainings."""
     import kzoo
 
-    kzoo.train = functools.partial(kzoo.train, max_steps=STEPS)
+    train = kzoo.train
+
+    def short_training(preset, *arguments, **options):
+        fewer = {} if isinstance(preset, str) and preset in CLOSED_FORM else dict(max_steps=STEPS)
+        return train(preset, *arguments, **fewer | options)
+
+    kzoo.train = short_training
     kzoo.cross_validate = functools.partial(kzoo.cross_validate, max_steps=STEPS)
     tune, check = kzoo.tune, kzoo.check
 
@@ -103,23 +111,21 @@ def command(line, where):
     ):
         from kzoo.cli import main
 
-        is_search = {"--wrong-labels", "--learning-curve"} & set(words[0])
-        closed_form = {"series_rocket", "image_frozen"} & set(words[0])  # they have no steps
-        code = main(
-            [
-                *words[0],
-                *(() if closed_form else shorter("train" if is_search else words[0][0], words[0])),
-            ]
-        )
+        code = main([*words[0], *shorter(words[0])])
     else:
-        options = shorter(words[0][0], words[0]) if words else ()
+        options = shorter(words[0]) if words else ()
         code = shell(" ".join([line, *map(shlex.quote, options)])).returncode
     assert code == 0, f"{where}: exit code {code} of {line}"
 
 
-def shorter(name, words):
+def shorter(words):
     """Return the options that shorten a command."""
-    return SHORTER.get("tune auto" if list(words[:2]) == ["tune", "auto"] else name, ())
+    if CLOSED_FORM & set(words):
+        return ()
+    name = "tune auto" if list(words[:2]) == ["tune", "auto"] else words[0]
+    if {"--wrong-labels", "--learning-curve"} & set(words):
+        name = "train"
+    return SHORTER.get(name, ())
 
 
 def shell(text, **options):

@@ -1,5 +1,6 @@
 """Sphinx's configuration of the site, which `bash .ci/site OUT` builds."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -18,8 +19,10 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
-    "kzoo_site",  # in _extensions/
+    "kzoo_site",  # in _extensions/, as is the next
+    "redirects",
 ]
+redirects = json.loads((HERE / "redirects.json").read_text(encoding="utf-8"))
 exclude_patterns = ["_*"]
 templates_path = [str(HERE / "_templates")]
 

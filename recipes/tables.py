@@ -4,7 +4,7 @@ python recipes/tables.py collect runs/measured     write runs to kzoo/zoo/result
                                                    recipes/measured.json, their plots to recipes/pictures/
 python recipes/tables.py paired runs/measured      paired comparison of all presets and baselines on the same splits
 python recipes/tables.py baselines --folder DATA   add the baselines of their splits to kzoo/zoo/results/measured.json
-python recipes/tables.py write                     update docs/presets.md, recipes/README.md, recipe docstrings and
+python recipes/tables.py write                     update docs/explanation/zoo.md, recipes/README.md, docstrings and
                                                    results/*.csv
 python recipes/tables.py light --folder DATA       export the network of each measured row to ONNX, untrained, and write
                                                    its size and latency without Keras to kzoo/zoo/results/light.json
@@ -521,7 +521,7 @@ def networks(args):
 
 
 def wanted():
-    """Return the expected text of docs/presets.md, recipes/README.md and the recipes."""
+    """Return the expected text of docs/explanation/zoo.md, recipes/README.md and the recipes."""
     recipes = read_json(RECIPES) if RECIPES.is_file() else {}
     blocks = {
         "presets": preset_table(),
@@ -531,7 +531,7 @@ def wanted():
     }
     texts = {
         f: f.read_text(encoding="utf-8")
-        for f in (HERE.parent / "docs" / "presets.md", HERE / "README.md")
+        for f in (HERE.parent / "docs" / "explanation" / "zoo.md", HERE / "README.md")
     }
     texts = {file: fill(text, blocks) for file, text in texts.items()}
     for file in sorted(HERE.rglob("*.py")):

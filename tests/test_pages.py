@@ -4,6 +4,7 @@
 """
 
 import ast
+import json
 import re
 import tomllib
 from importlib.util import find_spec
@@ -60,6 +61,16 @@ def test_links_lead_somewhere(page):
         file = page.parent / link if link else page
         assert file.exists(), target
         assert not anchor or anchor in anchors(file), target
+
+
+def test_former_addresses_lead_to_pages_of_today():
+    redirects = json.loads((ROOT / "docs" / "redirects.json").read_text(encoding="utf-8"))
+    for former, targets_of_today in redirects.items():
+        assert not (ROOT / "docs" / f"{former}.md").exists() and "" in targets_of_today
+        for target in targets_of_today.values():
+            link, _, anchor = target.partition("#")
+            assert (file := ROOT / "docs" / f"{link}.md").exists(), target
+            assert not anchor or anchor in anchors(file), target
 
 
 def test_comments_of_pages_are_known():
@@ -147,7 +158,11 @@ def exists(dotted):
     if module is None:
         return first in dir(kzoo)  # an object's attribute
     names = set()
-    for node in ast.parse(Path(module.origin).read_text(encoding="utf-8")).body:
+    tree = ast.parse(Path(module.origin).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):  # the tables of names that are imported on first use
+        if isinstance(node, ast.Dict):
+            names |= {getattr(key, "value", None) for key in node.keys}
+    for node in tree.body:
         names |= {getattr(node, "name", "")} | {
             a.asname or a.name for a in getattr(node, "names", ())
         }

@@ -46,7 +46,7 @@ def suggested_baseline(
     error, also for quantiles.
 
     The linear model has to be worse by a tenth. Measured with `series_linear` on panels of
-    `tests/benchmarks/forecasts.py`, see docs/data.md.
+    `tests/benchmarks/forecasts.py`, see docs/explanation/forecasts.md.
 
     Args:
         data: series to forecast; None is returned for other data.

@@ -1,4 +1,4 @@
-"""docs/serving.md and deploy/: each command and each block of Python runs; files that cannot run here are checked."""
+"""The pages on serving, and deploy/: each command and block of Python runs; files that cannot run here are checked."""
 
 import configparser
 import io
@@ -16,7 +16,8 @@ from PIL import Image
 from served import GOLDEN, ROOT, serving
 
 pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
-TEXT = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "docs" / "how_to" / name for name in ("serve.md", "deploy.md")]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", TEXT, re.M | re.S)
 COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")

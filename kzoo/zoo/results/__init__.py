@@ -1,4 +1,4 @@
-"""Measured scores, as data in the package: `kzoo show`, docs/presets.md and recipes read them. Standard library only.
+"""Measured scores, as data in the package: `kzoo show`, docs/ and recipes read them. Standard library only.
 
 `measured.json` is written by `recipes/tables.py` from run folders, never by hand. `beside.json` has scores to compare
 them with, each with its source: published ones, and those of other scripts on the same data. `networks.json` has the

@@ -3,7 +3,7 @@
 The wrapper takes a function that builds a compiled network from X and one-hot y. Note three points. All settings are
 one dict, `model_kwargs`, so a grid is a list of dicts. clone() drops `fit_kwargs`, so pass epochs to `fit`. There is no
 predict_proba, so score by labels. For folds with early stopping, use kzoo.cross_validate. For tables, the estimators of
-kzoo.sklearn have none of these limits (docs/how_to/scikit_learn.md); the wrapper also takes presets for images and texts.
+kzoo.sklearn have none of these limits (docs/how_to/scikit_learn.md); the wrapper takes presets for photos and texts.
 
 python recipes/practice/scikit_learn.py            3 x 4 settings, 3 folds each, on wines
 python recipes/practice/scikit_learn.py --smoke    a quick test of a few seconds

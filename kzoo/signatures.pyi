@@ -62,9 +62,10 @@ def load_data(
             an object per line, a `.csv.gz` or `.zip` file; a pattern such as `data/2024-*.csv` of files with the same
             columns; `sqlite:FILE?TABLE` or `sqlite:FILE?SELECT ...`; an `.npz` file; a pair of arrays (x, y),
             optionally with a weight for each row, (x, y, weight), or of a DataFrame and its targets; a DataFrame, or
-            any object with `__arrow_c_stream__`, such as a table of Polars, DuckDB or pyarrow; a list of dicts, a dict
-            of columns, or a list of lists of which the first has the column names; a `tf.data.Dataset` of (x, y) or
-            (x, y, weight).
+            any object with `__arrow_c_stream__`, such as a table of Polars, DuckDB or pyarrow
+            (https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html); a list of dicts, a dict of
+            columns, or a list of lists of which the first has the column names; a `tf.data.Dataset` of (x, y) or (x, y,
+            weight).
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
             windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text, labels of images), or columns to forecast (series); separate several
@@ -126,8 +127,21 @@ def load_data(
             order.
         seed: seed of the split into training, validation and test data. The seed of training does not affect it.
 
+    Returns:
+        A `Dataset`: its splits, and what the data determines about the network.
+
     Raises:
         KzooError: the data does not exist, does not fit the preset, or cannot be learned from.
+
+    Examples:
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> data.task, data.feature_names
+        ('tabular_classification', ('age', 'income', 'plan'))
+        >>> kzoo.load_data("photos/").input_shape
+        (96, 96, 3)
+        >>> x, y = np.random.default_rng(0).normal(size=(100, 4)), np.arange(100) % 2
+        >>> kzoo.load_data((x, y), test=0.3)
+        <Dataset arrays: tabular_classification, inputs (4,), outputs 2, 63 / 7 / 30 rows>
     """
     ...
 
@@ -287,6 +301,19 @@ def train(
         KzooError: anything that is wrong before the first epoch; nothing has been written then.
         Interrupted: Ctrl-C; the current step was finished and everything written. Its `run` is the run so far, which is
             returned in a notebook. SIGTERM has the same effect, and ends the process with exit code 143.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run.summary["test"]["examples"], run.summary["test"]["accuracy"] > 0.5
+        (30, True)
+        >>> kzoo.predict(run, np.array([[5.1, 3.5, 1.4, 0.2]])).labels
+        ['setosa']
+
+        A table of your own, and settings of the preset:
+
+        >>> run = kzoo.train(
+        ...     "tabular_fnn", "churn.csv", target="churned", dropout=0.2, epochs=2, progress=False
+        ... )
     """
     ...
 
@@ -328,14 +355,10 @@ def fit_arguments(
 ) -> JsonObject:
     """Return the arguments with which Keras' own `fit` trains like `kzoo.train`.
 
-        data = kzoo.load_data("churn.csv", target="churned")
-        model = kzoo.build("tabular_fnn", data=data, seed=0)
-        model.fit(**kzoo.fit_arguments(model, data, out="runs/mine"))
-
-    results in the same weights as `kzoo.train("tabular_fnn", data, steps_per_call=1)`, bit for bit. The arguments
-    contain batches (whose order and augmentation are a function of seed and epoch), validation data, epochs, the
-    callback bundle and class weights; labels have the format that the loss needs. Only `train` has checks before the
-    first epoch, resuming, signal handling, and many steps in one call.
+    They result in the same weights as `kzoo.train(preset, data, steps_per_call=1)`, bit for bit. The arguments contain
+    batches (whose order and augmentation are a function of seed and epoch), validation data, epochs, the callback
+    bundle and class weights; labels have the format that the loss needs. Only `train` has checks before the first
+    epoch, resuming, signal handling, and many steps in one call.
 
     A model from `kzoo.build` is compiled again with a new optimizer, because learning-rate schedules need the number of
     steps. A model that you have compiled yourself is not compiled again.
@@ -416,6 +439,16 @@ def fit_arguments(
 
     Raises:
         KzooError: the model was not built for this data, `out` has a run, or plain `fit` does not support a setting.
+
+    Examples:
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> model = kzoo.build("tabular_fnn", data=data, seed=0)
+        >>> arguments = kzoo.fit_arguments(model, data, out="runs/mine", epochs=2, progress=False)
+        >>> sorted(arguments)
+        ['callbacks', 'class_weight', 'epochs', 'shuffle', 'validation_data', 'x']
+        >>> history = model.fit(**arguments, verbose=0)
+        >>> kzoo.Run("runs/mine").finished
+        True
     """
     ...
 
@@ -511,13 +544,6 @@ def tune(
     Each trial is trained as by `kzoo.train`, in a separate process; its score is that of its best epoch. A search that
     was stopped or killed continues when the call is repeated; with more `trials`, it is extended.
 
-        def build(hp):
-            model = keras.Sequential([keras.layers.Dense(hp.Int("units", 16, 128, step=16), "relu"), ...])
-            model.compile(keras.optimizers.Adam(hp.Float("rate", 1e-4, 1e-2, sampling="log")), "mse")
-            return model
-
-        search = kzoo.tune(build, data, batch_size=64, epochs=20)
-
     The hyperparameters of a function are discovered by calling it: a few dozen models are built and discarded.
     Conditional hyperparameters are found too; if one depends on a combination of several values, request it
     unconditionally or in a HyperModel's `declare_hyperparameters`. One named batch_size, class_weight or patience sets
@@ -533,8 +559,10 @@ def tune(
             `parallel`, `threads`, `executor`, `seed`, `out`, `resume`, `dry_run`, the data options, and for series
             `horizon` and `input_shape` (steps of a window), and refuses the other arguments.
         data: anything `kzoo.load_data` takes; the default is the preset's data set.
-        engine: "bayesian" (a Gaussian process), "grid", "hyperband", "optuna" (TPE, needs `kzoo[optuna]`), "random";
-            "auto" uses the grid if the space has at most `trials` points, otherwise bayesian.
+        engine: "bayesian" (a Gaussian process, https://arxiv.org/abs/1206.2944), "grid", "hyperband"
+            (https://arxiv.org/abs/1603.06560), "optuna" (TPE,
+            https://papers.nips.cc/paper/4443-algorithms-for-hyper-parameter-optimization, needs `kzoo[optuna]`),
+            "random"; "auto" uses the grid if the space has at most `trials` points, otherwise bayesian.
         trials: number of trials, including the preset. Hyperband computes its own number from `epochs`.
         epochs: of each trial, instead of the preset's; schedules are scaled to it. For a function the default is 10.
         max_time: seconds, or "90s", "30m", "2h": no training step starts after it.
@@ -545,8 +573,8 @@ def tune(
             for "auto" the AUC of tables with two classes, else the primary score. For a custom metric
             a pair, such as ("val_gain", "max").
         baseline: whether trial 0 is the preset.
-        prune: "median" stops a trial that is worse than half of the others at the same epoch, once three have ended;
-            None disables it. Hyperband stops trials in its own way.
+        prune: "median" stops a trial that is worse than half of the others at the same epoch, once three have ended
+            (https://doi.org/10.1145/3097983.3098043); None disables it. Hyperband stops trials in its own way.
         folds: score each trial by cross-validation over this many folds of the training and validation rows.
         parallel: number of concurrent trials. The proposals depend on it, but not on which worker trains, its speed or
             its failures. Ctrl-C stops all trials.
@@ -624,14 +652,42 @@ def tune(
         prefer: for "auto": "simple" chooses the simplest kind of model that ties with the highest score, "score" the
             model with the highest score.
         one_network: for "auto": if the choice is a mean of models, train a single network, of classes on the answers of
-            the mean (distillation), and return that.
+            the mean (distillation, https://arxiv.org/abs/1503.02531), and return that.
         progress: False to print nothing.
         overrides: settings of the preset, which are fixed and not searched; for a function, training settings as for a
             custom model in `kzoo.train`.
 
+    Returns:
+        The `Search`; with `dry_run`, the `Plan`.
+
     Raises:
         KzooError: an invalid argument, raised before the first trial; or no trial succeeded, with the causes.
         Interrupted: Ctrl-C; its `run` is the `Search`, which is returned instead in a notebook.
+
+    Examples:
+        >>> search = kzoo.tune(
+        ...     "iris_fnn", "iris", engine="random", trials=4, epochs=5, out="searches/iris", progress=False
+        ... )
+        >>> len(search.trials), search.finished
+        (4, True)
+        >>> run = search.retrain(out="runs/best", progress=False)
+        >>> run.summary["test"]["examples"]
+        30
+
+        A function that builds a model:
+
+        >>> import keras
+        >>> def build(hp):
+        ...     units = hp.Int("units", 8, 32, step=8)
+        ...     layers = [keras.layers.Dense(units, "relu"), keras.layers.Dense(3)]
+        ...     model = keras.Sequential([keras.Input((4,)), *layers])
+        ...     rate = hp.Float("rate", 1e-4, 1e-2, sampling="log")
+        ...     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        ...     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+        ...     return model
+        >>> search = kzoo.tune(build, "iris", trials=2, epochs=2, out="searches/mine", progress=False)
+        >>> sorted(search.best_config())
+        ['rate', 'units']
     """
     ...
 
@@ -754,11 +810,12 @@ def check(
         data_seed: seed of the split into training, validation and test data. The seed of training does not affect it.
         seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
         wrong_labels: instead of the other checks, train the preset on `folds` folds and list the labels that they and
-            the neighbours of a row contradict. Write `suspects.csv` and `suspects.html` into `out`. With a run, pass
-            the data that it was trained on, unless that is a named data set.
+            the neighbours of a row contradict (confident learning, https://doi.org/10.1613/jair.1.12125). Write
+            `suspects.csv` and `suspects.html` into `out`. With a run, pass the data that it was trained on, unless that
+            is a named data set.
         learning_curve: instead of the other checks, train the preset three times on each of six numbers of training
-            rows, and forecast its score with up to four times today's rows. Write the result of each training and
-            `learning_curve.png` into `out`.
+            rows, and forecast its score with up to four times today's rows by a power law
+            (https://arxiv.org/abs/1712.00409). Write the result of each training and `learning_curve.png` into `out`.
         folds: number of folds of `wrong_labels`.
         out: the folder of these two; the default is `runs/wrong-labels-PRESET` or `runs/learning-curve-PRESET`. The
             same call continues where it was stopped.
@@ -776,6 +833,15 @@ def check(
 
     Raises:
         KzooError: arguments or data that `kzoo.train` or `kzoo.evaluate` refuses.
+
+    Examples:
+        >>> findings = kzoo.check("churn.csv", target="churned")
+        >>> [(finding.level, finding.check) for finding in findings]
+        []
+        >>> findings.presets[0]["preset"]
+        'tabular_tabm'
+        >>> kzoo.check("iris_fnn", "iris")
+        No problems found.
     """
     ...
 
@@ -832,7 +898,8 @@ def cross_validate(
             to forecast are cut in order of time: the last parts are the folds, and each network is trained on the rows
             before its fold (the `TimeSeriesSplit` of scikit-learn), so that none has seen the future.
         folds: number of folds; each is the test split once.
-        stratified: keep the proportions of the classes in each fold, as scikit-learn's `StratifiedKFold` does.
+        stratified: keep the proportions of the classes in each fold, as scikit-learn's `StratifiedKFold` does; of
+            labels, of each label (iterative stratification, https://doi.org/10.1007/978-3-642-23808-6_10).
         repeats: how often to divide the data again; repeat r uses `seed + r` for the folds and the weights.
         seed: of the folds, the weights, order, dropout and augmentation.
         out: the folder, with a run in `fold-01`, `fold-02`, ...; the default is `runs/cross-PRESET`.
@@ -904,5 +971,12 @@ def cross_validate(
     Raises:
         KzooError: a long text, more folds than rows of a class, or anything that `kzoo.train`
             refuses.
+
+    Examples:
+        >>> scores = kzoo.cross_validate("iris_fnn", "iris", folds=3, epochs=5, progress=False)
+        >>> len(scores["folds"]), scores["mean"]["accuracy"] > 0.3
+        (3, True)
+        >>> scores["out_of_fold"]["answers"].shape
+        (150, 3)
     """
     ...

@@ -488,6 +488,17 @@ class Classifier(ClassifierMixin, _Estimator):
         n_features_in_: number of columns.
         feature_names_in_: (n_features_in_,) their names, if all are strings.
         n_iter_: number of epochs trained.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.model_selection import GridSearchCV
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = kzoo.sklearn.Classifier("tabular_fnn", epochs=5, random_state=0).fit(X, y)
+        >>> classifier.predict(X).shape, classifier.predict_proba(X).shape
+        ((150,), (150, 3))
+        >>> search = GridSearchCV(classifier, {"units": [(16,), (32,)]}, cv=2).fit(X, y)
+        >>> sorted(search.best_params_)
+        ['units']
     """
 
     _fact, _task = "classes", "classification"
@@ -510,6 +521,9 @@ class Classifier(ClassifierMixin, _Estimator):
     def predict(self, X: Features) -> np.ndarray:
         """Return the class of each row (N,): the most probable one, unless the settings have another decision.
 
+        Args:
+            X: (N, features) numbers or a DataFrame, with the columns of `fit`.
+
         Raises:
             KzooError: inputs that do not fit.
         """
@@ -521,6 +535,9 @@ class Classifier(ClassifierMixin, _Estimator):
     @short_errors
     def predict_proba(self, X: Features) -> np.ndarray:
         """Return the probabilities (N, classes), in the order of `classes_`.
+
+        Args:
+            X: (N, features) numbers or a DataFrame, with the columns of `fit`.
 
         Raises:
             KzooError: inputs that do not fit, or a loss without probabilities.
@@ -586,6 +603,15 @@ class Regressor(RegressorMixin, _Estimator):
         n_features_in_: number of columns.
         feature_names_in_: (n_features_in_,) their names, if all are strings.
         n_iter_: number of epochs trained.
+
+    Examples:
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.preprocessing import StandardScaler
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> regressor = kzoo.sklearn.Regressor("tabular_fnn", epochs=5, random_state=0)
+        >>> make_pipeline(StandardScaler(), regressor).fit(X, y).predict(X).shape
+        (442,)
     """
 
     _fact, _task = "values", "regression"
@@ -612,6 +638,9 @@ class Regressor(RegressorMixin, _Estimator):
     @short_errors
     def predict(self, X: Features) -> np.ndarray:
         """Return the values of each row in the unit of the target, (N,) or (N, targets) as in `fit`.
+
+        Args:
+            X: (N, features) numbers or a DataFrame, with the columns of `fit`.
 
         Raises:
             KzooError: inputs that do not fit.

@@ -16,12 +16,15 @@ MODULES = {
 
 
 def public_names() -> dict[str, list[str]]:
-    """Return module -> its public names, without modules."""
+    """Return module -> its public names, without modules; `kzoo.export` is both a module and a function."""
     names = {}
     for name in MODULES:
         module = import_module(name)
         public = module._PUBLIC if name == "kzoo" else module.__all__
-        names[name] = [each for each in public if not inspect.ismodule(getattr(module, each))]
+        values = ((each, getattr(module, each)) for each in public)
+        names[name] = [
+            each for each, value in values if callable(value) or not inspect.ismodule(value)
+        ]
     return names
 
 

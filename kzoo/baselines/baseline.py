@@ -40,6 +40,14 @@ class Baseline:
             forecasts from the window alone: it gets windows that reach so far back (see `kzoo.baselines.data`), also
             where it is compared with a network that reads shorter ones. None for any.
         logits: for classes: False if its outputs are probabilities, None if they are scores that only define an order.
+
+    Examples:
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> baseline = kzoo.baselines.list_baselines(data.problem)[-1]
+        >>> baseline.name, baseline.label
+        ('majority', 'most frequent class')
+        >>> baseline.fits(data.problem.facts)
+        True
     """
 
     name: str
@@ -54,7 +62,11 @@ class Baseline:
     steps: Callable[[Any], int] | None = None
 
     def fits(self, facts: frozenset[str]) -> bool:
-        """Return whether kind and task, which together have these facts, suit the baseline."""
+        """Return whether kind and task, which together have these facts, suit the baseline.
+
+        Args:
+            facts: `Problem.facts` of the data, such as `data.problem.facts`.
+        """
         return self.needs <= facts and not self.lacks & facts
 
     def predictor(self, data: Any) -> Callable[..., Any]:
@@ -62,6 +74,9 @@ class Baseline:
 
         Quantiles of forecasts from a window alone, such as exponential smoothing, are corrected as those of networks.
         Those of others stay what their name says, such as the quantiles of the same season.
+
+        Args:
+            data: a `BaselineData`.
         """
         predict = self.function(data)
         return predict if self.steps is None else data.with_widths(predict)
@@ -77,10 +92,18 @@ class Result:
         metric: the score that decides, with its direction: that of the settings, the task's primary score, or another
             one if that cannot be computed on this split.
         scores: name -> number, as those of a run; empty if the baseline was not computed.
-        seconds: that it took.
+        seconds: the number of seconds that it took.
         notes: remarks: on how many rows it learned if not on all, or why it was not computed.
         rows: number of training rows that it learned from if there was no time for all; else None.
         shown: names of the scores that are shown side by side, `metric` first.
+
+    Examples:
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> result = kzoo.baselines.score(data, names="trees")[0]
+        >>> result.label, result.split
+        ('gradient-boosted trees', 'test')
+        >>> result.value == result.scores[result.metric]
+        True
     """
 
     name: str
@@ -146,7 +169,16 @@ def baseline(
 
 
 def list_baselines(problem: Problem | None = None) -> list[Baseline]:
-    """Return all baselines, or only those that suit a problem (`Dataset.problem`)."""
+    """Return all baselines, or only those that suit a problem (`Dataset.problem`).
+
+    Args:
+        problem: kind of input and task of the data; None for all baselines.
+
+    Examples:
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> sorted(baseline.name for baseline in kzoo.baselines.list_baselines(data.problem))
+        ['logistic', 'majority', 'texts_logistic', 'trees']
+    """
     package = import_module("kzoo.baselines")
     # importing a module registers its baselines
     for module in pkgutil.iter_modules(package.__path__):

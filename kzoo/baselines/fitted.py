@@ -36,11 +36,19 @@ class Fitted:
         name, label, reference: see `kzoo.baselines.Baseline`.
         logits: False if outputs of classes are probabilities, None if they are scores that only define an order.
         notes: remarks: what was chosen, and on how many rows it learned if not on all.
-        seconds: that fitting took.
+        seconds: the number of seconds that fitting took.
         rows: number of training rows that it learned from if there was no time for all; else None.
         choices: what it has chosen, see `BaselineData`.
         data: the `Dataset`; its windows are as long as the baseline asks for.
         predictor: function of a `Split` that yields pairs (outputs, truth).
+
+    Examples:
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> fitted = kzoo.baselines.fit(data, "trees")
+        >>> fitted.label, fitted.predict(data.test)[0].shape
+        ('gradient-boosted trees', (40, 2))
+        >>> fitted.network().output_shape
+        (None, 2)
     """
 
     name: str
@@ -64,6 +72,9 @@ class Fitted:
 
     def predict(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
         """Return the outputs and the truth of a split of the data.
+
+        Args:
+            split: `train`, `validation` or `test` of `data`.
 
         Returns:
             Probabilities (N, classes) or (N, labels), scores (N, classes or 1) if `logits` is None, or values
@@ -135,6 +146,13 @@ def fit(
 
     Raises:
         KzooError: an unknown baseline, or one that cannot be fitted to this data or in this time.
+
+    Examples:
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> fitted = kzoo.baselines.fit(data, "trees")
+        >>> probabilities, truth = fitted.predict(data.test)
+        >>> probabilities.shape, truth.shape
+        ((40, 2), (40,))
     """
     (asking,) = select(data, [name])
     data = as_asked(asking, data)

@@ -60,6 +60,12 @@ def score(
 
     Raises:
         KzooError: an unknown baseline or split, or anything that `kzoo.load_data` refuses.
+
+    Examples:
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> results = kzoo.baselines.score(data, names=["majority", "trees"])
+        >>> [(result.name, result.value > 0.5) for result in results]
+        [('trees', True), ('majority', True)]
     """
     seed = checked_seed("seed", seed)
     checked_seconds(seconds)

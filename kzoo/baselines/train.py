@@ -45,6 +45,11 @@ def train(
     Raises:
         KzooError: an unknown baseline, one that cannot be fitted or has no network form, or anything that
             `kzoo.load_data` refuses.
+
+    Examples:
+        >>> run = kzoo.baselines.train("trees", "churn.csv", target="churned", out="runs/trees")
+        >>> kzoo.predict(run, [{"age": 70, "income": 30_000, "plan": "basic"}]).labels
+        ['yes']
     """
     train_baseline = import_module("kzoo.training.baseline_run").train_baseline
     return train_baseline(

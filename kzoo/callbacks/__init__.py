@@ -117,6 +117,18 @@ def standard(
     Raises:
         KzooError: the direction of `monitor` is unknown, or `histograms` without TensorBoard; and, before the first
             epoch of `fit`, the model does not report `monitor`, or two callbacks or schedules change the learning rate.
+
+    Examples:
+        >>> import os
+        >>> import keras
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
+        >>> model.compile("adam", "sparse_categorical_crossentropy")
+        >>> bundle = kzoo.callbacks.standard("runs/keras-standard")
+        >>> history = model.fit(x, y, validation_split=0.2, epochs=2, verbose=0, callbacks=bundle)
+        >>> sorted(os.listdir("runs/keras-standard"))
+        ['best.keras', 'history.csv', 'last.keras', 'tensorboard']
     """
     if histograms and not tensorboard:
         raise KzooError(
@@ -150,6 +162,19 @@ def quick(
 
     Args:
         run_dir, options: those of `standard`.
+
+    Raises:
+        KzooError: `tensorboard` or `histograms` is True; and as `standard`.
+
+    Examples:
+        >>> import os
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = kzoo.build("iris_fnn")
+        >>> bundle = kzoo.callbacks.quick("runs/keras-quick")
+        >>> history = model.fit(x, y, validation_split=0.2, epochs=2, verbose=0, callbacks=bundle)
+        >>> sorted(os.listdir("runs/keras-quick"))
+        ['best.keras', 'history.csv', 'last.keras']
     """
     if unsupported := [name for name in ("tensorboard", "histograms") if options.get(name)]:
         raise KzooError(
@@ -180,6 +205,18 @@ def long(
 
     Raises:
         KzooError: `keep` or `every` is out of range; and as `standard`.
+
+    Examples:
+        >>> import os
+        >>> import keras
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
+        >>> model.compile(keras.optimizers.Adam(use_ema=True), "sparse_categorical_crossentropy")
+        >>> bundle = kzoo.callbacks.long("runs/keras-long")
+        >>> history = model.fit(x, y, validation_split=0.2, epochs=2, verbose=0, callbacks=bundle)
+        >>> sorted(os.listdir("runs/keras-long"))
+        ['best.keras', 'checkpoints', 'history.csv', 'last.keras', 'tensorboard']
     """
     bundle = standard(run_dir, **options)
     _find(bundle, Average).warn_if_missing = True
@@ -203,6 +240,19 @@ def tuning(
 
     Args:
         run_dir, options: those of `standard`.
+
+    Raises:
+        KzooError: as `quick`.
+
+    Examples:
+        >>> import os
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = kzoo.build("iris_fnn")
+        >>> bundle = kzoo.callbacks.tuning("runs/keras-tuning")
+        >>> history = model.fit(x, y, validation_split=0.2, epochs=2, verbose=0, callbacks=bundle)
+        >>> sorted(os.listdir("runs/keras-tuning"))
+        ['best.keras', 'history.csv', 'last.keras']
     """
     return quick(run_dir, **options)
 
@@ -218,8 +268,22 @@ def debug(
 
     Args:
         run_dir: also gets `debug.csv`, a row for each epoch and layer, and weight histograms for TensorBoard.
-        sample: `(x, y)`, a batch of training data; adds gradients, activations and dead units.
+        sample: `(x, y)`, a batch of training data, (B, ...) inputs and (B, ...) targets; adds gradients, activations
+            and dead units.
         options: those of `standard`.
+
+    Raises:
+        KzooError: as `standard`.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = kzoo.build("iris_fnn")
+        >>> bundle = kzoo.callbacks.debug("runs/keras-debug", sample=(x[:32], y[:32]))
+        >>> history = model.fit(x, y, validation_split=0.2, epochs=2, verbose=0, callbacks=bundle)
+        >>> import pandas as pd
+        >>> list(pd.read_csv("runs/keras-debug/debug.csv"))[:4]
+        ['epoch', 'layer', 'weight_norm', 'update_ratio']
     """
     bundle = standard(run_dir, **{"histograms": options.get("tensorboard", True)} | options)
     _insert_before_best(bundle, Debug(run_dir, sample))
@@ -234,6 +298,16 @@ def teaching(
 
     Args:
         run_dir, options: those of `standard`.
+
+    Raises:
+        KzooError: as `quick`.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = kzoo.build("iris_fnn")
+        >>> bundle = kzoo.callbacks.teaching()  # prints sentences, also with verbose=0
+        >>> history = model.fit(x, y, validation_split=0.2, epochs=2, verbose=0, callbacks=bundle)
     """
     bundle = quick(run_dir, **options)
     return [*bundle, Teacher(_find(bundle, Monitor), _find(bundle, BestModel))]
@@ -245,8 +319,19 @@ def restored(bundle: list[keras.callbacks.Callback]) -> Iterator[list[keras.call
 
     Keras does not call its callbacks in that case. The exception is raised again.
 
-        with kzoo.callbacks.restored(bundle):
-            model.fit(x, y, callbacks=bundle)
+    Args:
+        bundle: the list that a bundle function returned.
+
+    Yields:
+        The bundle.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = kzoo.build("iris_fnn")
+        >>> bundle = kzoo.callbacks.standard("runs/keras-restored")
+        >>> with kzoo.callbacks.restored(bundle):
+        ...     history = model.fit(x, y, validation_split=0.2, epochs=2, verbose=0, callbacks=bundle)
     """
     try:
         yield bundle

@@ -18,10 +18,15 @@ def direction(monitor: str, outputs: Sequence[str] | None = None) -> Literal["ma
     """Return "max" or "min" for a metric's name, with or without `val_` and the name of one of several outputs.
 
     Args:
+        monitor: name of the metric, such as `val_accuracy`.
         outputs: names of the model's outputs; None accepts any name.
 
     Raises:
         KzooError: the direction is unknown.
+
+    Examples:
+        >>> kzoo.callbacks.direction("val_accuracy"), kzoo.callbacks.direction("val_loss")
+        ('max', 'min')
     """
     mode, output = direction_by_name(monitor)
     if mode is None or (output and outputs is not None and output not in map(str.lower, outputs)):

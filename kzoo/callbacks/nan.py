@@ -37,6 +37,16 @@ class NanGuard(keras.callbacks.Callback):
         tripped: whether it happened.
         because: the reason and what to try, in English; empty otherwise.
         cause: the message's template and its values, for translation.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = kzoo.build("iris_fnn")
+        >>> guard = kzoo.callbacks.NanGuard()
+        >>> x[0, 0] = np.nan
+        >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[guard])
+        >>> guard.tripped
+        True
     """
 
     # Keras may call the batch hooks from another thread: they do not touch the weights

@@ -26,6 +26,16 @@ class Recorder(keras.callbacks.Callback):
     Attributes:
         clock: function that returns seconds. With a clock that continues from a journal's time, the time of an epoch
             that was interrupted and resumed includes both parts.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = kzoo.build("iris_fnn")
+        >>> bundle = kzoo.callbacks.standard()
+        >>> history = model.fit(x, y, validation_split=0.2, epochs=2, verbose=0, callbacks=bundle)
+        >>> recorder = next(part for part in bundle if isinstance(part, kzoo.callbacks.Recorder))
+        >>> [row["epoch"] for row in recorder.rows], sorted(recorder.rows[0])
+        ([1, 2], ['accuracy', 'epoch', 'learning_rate', 'loss', 'seconds', 'val_accuracy', 'val_loss'])
     """
 
     def __init__(self, watched: Monitor) -> None:

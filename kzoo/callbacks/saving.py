@@ -38,6 +38,16 @@ class BestModel(keras.callbacks.Callback):
         stop_early: None stops early unless the optimizer follows a learning-rate schedule.
         every: seconds between two writes; None limits them to about 1 % of the time.
         save: function that writes the model to a path.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = kzoo.build("iris_fnn")
+        >>> bundle = kzoo.callbacks.standard()
+        >>> history = model.fit(x, y, validation_split=0.2, epochs=2, verbose=0, callbacks=bundle)
+        >>> best = next(part for part in bundle if isinstance(part, kzoo.callbacks.BestModel))
+        >>> best.monitor, best.sign
+        ('val_loss', -1)
     """
 
     def __init__(

@@ -96,6 +96,15 @@ class Dataset:
         loaded: how `load_data` was called, in plain values: `data_seed` and `options`.
         origin: its source and options, with which `kzoo.train` treats it as it would treat the source; None for data
             that was not loaded.
+
+    Examples:
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> data.task, data.class_names, data.feature_names
+        ('tabular_classification', ('no', 'yes'), ('age', 'income', 'plan'))
+        >>> len(data.train), len(data.validation), len(data.test)
+        (144, 16, 40)
+        >>> data.train.x.shape, data.train.y[:3]
+        ((144, 3), array([0, 0, 0], dtype=int32))
     """
 
     name: str
@@ -122,10 +131,12 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
+        """Shape of an input of the network, without the batch axis; None for axes of any length."""
         return tuple(self.config["input_shape"])
 
     @property
     def outputs(self) -> int:
+        """Number of outputs of the network: classes, labels, or targets."""
         return self.config["outputs"]
 
     @property

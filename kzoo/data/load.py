@@ -55,15 +55,29 @@ def load_data(
             an object per line, a `.csv.gz` or `.zip` file; a pattern such as `data/2024-*.csv` of files with the same
             columns; `sqlite:FILE?TABLE` or `sqlite:FILE?SELECT ...`; an `.npz` file; a pair of arrays (x, y),
             optionally with a weight for each row, (x, y, weight), or of a DataFrame and its targets; a DataFrame, or
-            any object with `__arrow_c_stream__`, such as a table of Polars, DuckDB or pyarrow; a list of dicts, a dict
-            of columns, or a list of lists of which the first has the column names; a `tf.data.Dataset` of (x, y) or
-            (x, y, weight).
+            any object with `__arrow_c_stream__`, such as a table of Polars, DuckDB or pyarrow
+            (https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html); a list of dicts, a dict of
+            columns, or a list of lists of which the first has the column names; a `tf.data.Dataset` of (x, y) or (x, y,
+            weight).
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
             windows, the size of images, the vocabulary. Without it the source decides.
         {data_options}
 
+    Returns:
+        A `Dataset`: its splits, and what the data determines about the network.
+
     Raises:
         KzooError: the data does not exist, does not fit the preset, or cannot be learned from.
+
+    Examples:
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> data.task, data.feature_names
+        ('tabular_classification', ('age', 'income', 'plan'))
+        >>> kzoo.load_data("photos/").input_shape
+        (96, 96, 3)
+        >>> x, y = np.random.default_rng(0).normal(size=(100, 4)), np.arange(100) % 2
+        >>> kzoo.load_data((x, y), test=0.3)
+        <Dataset arrays: tabular_classification, inputs (4,), outputs 2, 63 / 7 / 30 rows>
     """
     check_names("load_data", options)
     requested = DataOptions(**options)

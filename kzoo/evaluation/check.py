@@ -85,11 +85,12 @@ def check(
         {data_options}
         seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
         wrong_labels: instead of the other checks, train the preset on `folds` folds and list the labels that they and
-            the neighbours of a row contradict. Write `suspects.csv` and `suspects.html` into `out`. With a run, pass
-            the data that it was trained on, unless that is a named data set.
+            the neighbours of a row contradict (confident learning, https://doi.org/10.1613/jair.1.12125). Write
+            `suspects.csv` and `suspects.html` into `out`. With a run, pass the data that it was trained on, unless that
+            is a named data set.
         learning_curve: instead of the other checks, train the preset three times on each of six numbers of training
-            rows, and forecast its score with up to four times today's rows. Write the result of each training and
-            `learning_curve.png` into `out`.
+            rows, and forecast its score with up to four times today's rows by a power law
+            (https://arxiv.org/abs/1712.00409). Write the result of each training and `learning_curve.png` into `out`.
         folds: number of folds of `wrong_labels`.
         out: the folder of these two; the default is `runs/wrong-labels-PRESET` or `runs/learning-curve-PRESET`. The
             same call continues where it was stopped.
@@ -107,6 +108,15 @@ def check(
 
     Raises:
         KzooError: arguments or data that `kzoo.train` or `kzoo.evaluate` refuses.
+
+    Examples:
+        >>> findings = kzoo.check("churn.csv", target="churned")
+        >>> [(finding.level, finding.check) for finding in findings]
+        []
+        >>> findings.presets[0]["preset"]
+        'tabular_tabm'
+        >>> kzoo.check("iris_fnn", "iris")
+        No problems found.
     """
     if epochs is not None:
         overrides["epochs"] = epochs

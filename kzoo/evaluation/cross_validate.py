@@ -72,7 +72,8 @@ def cross_validate(
             to forecast are cut in order of time: the last parts are the folds, and each network is trained on the rows
             before its fold (the `TimeSeriesSplit` of scikit-learn), so that none has seen the future.
         folds: number of folds; each is the test split once.
-        stratified: keep the proportions of the classes in each fold, as scikit-learn's `StratifiedKFold` does.
+        stratified: keep the proportions of the classes in each fold, as scikit-learn's `StratifiedKFold` does; of
+            labels, of each label (iterative stratification, https://doi.org/10.1007/978-3-642-23808-6_10).
         repeats: how often to divide the data again; repeat r uses `seed + r` for the folds and the weights.
         seed: of the folds, the weights, order, dropout and augmentation.
         out: the folder, with a run in `fold-01`, `fold-02`, ...; the default is `runs/cross-PRESET`.
@@ -95,6 +96,13 @@ def cross_validate(
     Raises:
         KzooError: a long text, more folds than rows of a class, or anything that `kzoo.train`
             refuses.
+
+    Examples:
+        >>> scores = kzoo.cross_validate("iris_fnn", "iris", folds=3, epochs=5, progress=False)
+        >>> len(scores["folds"]), scores["mean"]["accuracy"] > 0.3
+        (3, True)
+        >>> scores["out_of_fold"]["answers"].shape
+        (150, 3)
     """
     # 1. Validate the arguments and plan the folds.
     preset = get_preset(preset)

@@ -79,17 +79,28 @@ def ensemble(
             members' thresholds.
         method: "mean" averages probabilities or values. "vote" gives each class its share of the members' votes; the
             mean probability breaks ties. "weighted" averages with weights >= 0 that sum to 1, which minimise the loss
-            (or squared error) on the validation split (doi:10.1007/BF00117832); members of weight 0 are not part of the
-            network.
+            (or squared error) on the validation split (https://doi.org/10.1007/BF00117832); members of weight 0 are not
+            part of the network.
         data: the members' training data, as `kzoo.train` took it; not needed for named sets. Only "weighted" requires
             it; without it, scores are computed from the members' stored predictions if all of them are stored.
         out: the folder; the default is `runs/ensemble-NN`. If it holds the same ensemble, that is returned.
         overwrite: replace a different run in `out`.
 
+    Returns:
+        The `Run` of the ensemble.
+
     Raises:
         KzooError: members that differ in task, data, split, preprocessing or classes, data that is not the members', or
             a method that does not fit. Folds of a cross-validation are accepted if their preprocessing is the same, but
             get no scores: the test rows of one are training rows of the others.
+
+    Examples:
+        >>> options = dict(epochs=20, progress=False)
+        >>> first = kzoo.train("iris_fnn", "iris", seed=1, out="runs/iris-1", **options)
+        >>> second = kzoo.train("iris_fnn", "iris", seed=2, out="runs/iris-2", **options)
+        >>> run = kzoo.ensemble([first, second], out="runs/iris-ensemble")
+        >>> kzoo.predict(run, np.array([[5.1, 3.5, 1.4, 0.2]])).labels
+        ['setosa']
     """
     members = find_runs(runs)
     folds = _check(members, method)

@@ -75,13 +75,13 @@ def evaluate(
         stateful: read the whole split as one text, keeping the state between windows, as published bits per character
             do. The window of a causal Transformer moves by half its length.
         tta: test-time augmentation of images: average the predictions of several views of each. "mirror": the image and
-            its mirror image; "shift": both also moved by a pixel, six views (arXiv:2404.00498). The scores report it
-            under "tta".
+            its mirror image; "shift": both also moved by a pixel, six views (https://arxiv.org/abs/2404.00498). The
+            scores report it under "tta".
         by: also score each subgroup: the rows with equal values in this column of the table, or in the same quarter of
             its numbers or times. It need not be an input of the model.
         confidence: also measure the coverage of sets or intervals at this level, or at several, on these rows. Of
             forecasts of one series, also that of a band that follows the errors of the forecasts before, as far as they
-            are known at the time of each forecast (adaptive conformal inference).
+            are known at the time of each forecast (adaptive conformal inference, https://arxiv.org/abs/2106.00170).
         n_windows: of forecasts: also score those that begin at the last `n_windows` moments, each for itself.
         step_size: steps between two of these moments; the default is the horizon.
         sheet, header_row: where the table is in an `.xlsx` workbook, see `kzoo.load_data`; the default is as in
@@ -116,6 +116,14 @@ def evaluate(
         KzooError: a split that the run does not have, data that does not fit the model, stateful=True for a model
             without state, tta= for inputs that have no views, by= without such a column, or a level of confidence that
             the run cannot promise.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> scores = kzoo.evaluate(run)
+        >>> scores["examples"], scores["accuracy"] > 0.5
+        (30, True)
+        >>> kzoo.evaluate(run, split="validation")["examples"]
+        12
     """
     if split not in ("train", "validation", "test"):
         raise KzooError("must be train, validation or test.", argument="split", value=split)

@@ -86,14 +86,14 @@ def explain(
     """Explain a run: which columns it uses, or why it predicts a number for some inputs.
 
     Without `rows`, columns of tables and series are ranked by permutation importance: by how much the primary score of
-    validation rows is worse when the values of the column are exchanged between rows (arXiv:1801.01489). Columns that
-    are closely related are permuted together. For the most important columns of tables there is also the mean
-    prediction by their value (partial dependence).
+    validation rows is worse when the values of the column are exchanged between rows
+    (https://arxiv.org/abs/1801.01489). Columns that are closely related are permuted together. For the most important
+    columns of tables there is also the mean prediction by their value (partial dependence).
 
-    With `rows`, each one is explained. Of tables and series, by Shapley values (arXiv:1705.07874): what each column
-    adds to the mean prediction of 100 training rows; exact up to 12 columns, else by sampling. Of texts, by the weights
-    of the tokens in linear models (`text_ngrams`), else by leaving out each word. Of images, by Grad-CAM (see
-    `kzoo.plots.grad_cam`), which `Explanation.plot` draws.
+    With `rows`, each one is explained. Of tables and series, by Shapley values (https://arxiv.org/abs/1705.07874): what
+    each column adds to the mean prediction of 100 training rows; exact up to 12 columns, else by sampling. Of texts, by
+    the weights of the tokens in linear models (`text_ngrams`), else by leaving out each word. Of images, by Grad-CAM
+    (see `kzoo.plots.grad_cam`), which `Explanation.plot` draws.
 
     Args:
         run: a run or its path, the name of a preset with pretrained weights in the package, or a model.
@@ -110,9 +110,27 @@ def explain(
         sheet, header_row: where the tables are in `.xlsx` workbooks, see `kzoo.load_data`; the default is as in
             training.
 
+    Returns:
+        An `Explanation`: `importances` and `dependences` of columns, or `rows`, the reasons of each input; it is
+        printed as text, and `plot()` draws it.
+
     Raises:
         KzooError: a task or kind of input that cannot be explained, data or inputs that do not fit, or no validation
             rows.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> explanation = kzoo.explain(run, seed=0)
+        >>> explanation.method, len(explanation.importances)
+        ('permutation importance', 2)
+        >>> figure = explanation.plot()
+
+        Why it predicts what it does for two flowers:
+
+        >>> flowers = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 2.9, 5.6, 1.8]])
+        >>> explanation = kzoo.explain(run, flowers, data="iris")
+        >>> [reasons.output for reasons in explanation.rows]
+        ['setosa', 'virginica']
     """
     run = as_run(run, weights)
     seed = checked_seed("seed", seed)

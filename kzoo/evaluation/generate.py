@@ -61,6 +61,11 @@ def generate(
 
     Raises:
         KzooError: a run that is not of a language model, a value out of range, or a prompt without a known token.
+
+    Examples:
+        >>> text = kzoo.generate("char_gru", "To be", length=40, temperature=0.5, seed=0)
+        >>> text.startswith("To be"), len(text)
+        (True, 45)
     """
     sampling = Sampling(length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     return prompt + "".join(stream(as_run(run, weights), prompt, sampling))

@@ -55,6 +55,11 @@ def learning_rate_range(
 
     Raises:
         KzooError: an invalid range or number of steps, or a loss that never fell.
+
+    Examples:
+        >>> found = kzoo.learning_rate_range("iris_fnn", "iris", steps=30)
+        >>> len(found["rates"]) == len(found["losses"]), 1e-6 < found["suggested"] < 1
+        (True, True)
     """
     _check(low, high, steps)
     model, batches = _new_model(preset, data, seed, overrides)

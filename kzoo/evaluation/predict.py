@@ -66,25 +66,42 @@ def predict(
         sheet, header_row: where the table is in an `.xlsx` workbook, see `kzoo.load_data`; the default is as in
             training.
         confidence: level, such as 0.9: predictions then have sets of classes, or intervals of numbers, that contain the
-            truth for this share of new rows like those that the promise was learned on (split conformal prediction).
-            These are the calibration rows (`calibration=` of training); without any, the validation rows, which makes
-            it approximate (`Predictions.promise` says so). The smallest level that n rows cannot promise is above
-            n / (n + 1).
-        conformal: how sets are made: "lac" (the default; the smallest ones, which may be empty), "raps" (never empty,
-            and more even over easy and hard rows), or "class" (the level holds for each class).
+            truth for this share of new rows like those that the promise was learned on (split conformal prediction,
+            https://arxiv.org/abs/1604.04173). These are the calibration rows (`calibration=` of training); without any,
+            the validation rows, which makes it approximate (`Predictions.promise` says so). The smallest level that n
+            rows cannot promise is above n / (n + 1).
+        conformal: how sets are made: "lac" (the default; the smallest ones, which may be empty,
+            https://arxiv.org/abs/1609.00451), "raps" (never empty, and more even over easy and hard rows,
+            https://arxiv.org/abs/2009.14193), or "class" (the level holds for each class).
         min_probability: rows whose predicted class has a lower probability get the label "unsure".
         accuracy_when_answered: the same, at the lowest threshold with which at least this share of the other rows is
-            right; the bound, from calibration rows, holds with a probability of 90 %.
+            right; the bound, from calibration rows, holds with a probability of 90 %
+            (https://arxiv.org/abs/2110.01052).
         samples: of forecasts: number of paths, joint over series and steps (`Predictions.samples`); each is the median
             with a whole error vector of a past origin.
         total: of forecasts: return sums over "series" (at each step), "steps" (of each series) or "all", with their
             mean, quantiles and, with `confidence`, band.
         seed: of the paths.
 
+    Returns:
+        `Predictions` in the order of the inputs: `labels` and `probabilities` (N, classes), or `values` (N, targets) or
+        (N, horizon, targets) in the unit of the target; `to_frame()` is a table of all.
+
     Raises:
         KzooError: inputs that do not fit, inputs none of which can be read, tta= for inputs other than images,
             keep= for inputs that are not a table with this column, a preset without pretrained weights, a promise that
             the run cannot make, or paths and totals of a run that has not stored errors of past forecasts.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> flowers = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 2.9, 5.6, 1.8]])
+        >>> predictions = kzoo.predict(run, flowers)
+        >>> predictions.labels, predictions.probabilities.shape
+        (['setosa', 'virginica'], (2, 3))
+        >>> list(predictions.to_frame())
+        ['input', 'label', 'p_setosa', 'p_versicolor', 'p_virginica']
+        >>> kzoo.predict(run, flowers, confidence=0.8).sets
+        [('setosa',), ('virginica',)]
     """
     options = PredictionOptions(
         confidence=confidence,

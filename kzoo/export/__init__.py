@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from inspect import signature
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,9 @@ def export(
         model_or_run: a run or its path, the name of a preset with pretrained weights in the package, a model built by
             `kzoo.build`, or a custom Keras model with one input and one output.
         path: the folder to write.
-        formats: one or several of "keras", "saved_model", "onnx", "litert", "c", "html" and "html_folder" (one
-            module each in `kzoo/export/formats/`).
+        formats: one or several of "keras", "saved_model", "onnx", "litert", "c", "html" and "html_folder" (one module
+            each in `kzoo/export/formats/`): https://onnx.ai, https://www.tensorflow.org/guide/saved_model,
+            https://ai.google.dev/edge/litert.
         weights: name of the pretrained weights, if a preset has several.
         quantize: "float16", "int8" or both: additional quantized files for onnx and litert.
         verify: False skips the comparison with Keras, so the files are not known to work.
@@ -62,6 +64,14 @@ def export(
     Raises:
         KzooError: invalid input, a missing package, or a model that a format does not support. Nothing is written.
         ExportError: all formats failed. Nothing is written.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> exported = kzoo.export(run, "exports/iris", formats=["onnx"])
+        >>> exported.exports["onnx"]["status"]
+        'ok'
+        >>> kzoo.runtime.load("exports/iris").predict(np.array([[5.1, 3.5, 1.4, 0.2]])).labels
+        ['setosa']
     """
     if weights is not None:
         model_or_run = as_run(model_or_run, weights)
@@ -84,4 +94,7 @@ class _CallableModule(ModuleType):
     __call__ = staticmethod(export)
 
 
-sys.modules[__name__].__class__ = _CallableModule
+module = sys.modules[__name__]
+module.__class__ = _CallableModule
+module.__doc__ = export.__doc__  # help(kzoo.export) and kzoo.export? are about the function
+module.__signature__ = signature(export)  # type: ignore[attr-defined]

@@ -282,6 +282,17 @@ class ExportedModel:
 
     Raises:
         KzooError: it is not an exported model, or it is damaged or of a later kzoo.
+
+    Examples:
+        >>> exported = kzoo.ExportedModel("exports/iris")
+        >>> exported.labels, list(exported.exports)
+        (['setosa', 'versicolor', 'virginica'], ['onnx'])
+        >>> exported.file("onnx").name
+        'model.onnx'
+        >>> exported.damage()
+        []
+        >>> exported.check()["onnx"]["status"]
+        'ok'
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -311,6 +322,7 @@ class ExportedModel:
 
     @property
     def name(self) -> str:
+        """Name of the model, such as that of the preset."""
         return self.manifest.name
 
     @property
@@ -335,6 +347,9 @@ class ExportedModel:
 
     def file(self, key: str) -> Path:
         """Return the file (for a SavedModel: the folder) of an export.
+
+        Args:
+            key: a key of `exports`, such as "onnx_int8".
 
         Raises:
             KzooError: the export does not exist, or it failed.

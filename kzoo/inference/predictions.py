@@ -64,6 +64,19 @@ class Predictions:
             `kzoo.inference.kinds.series.error_scale`; None if these are no forecasts, or it is not known.
         promise: what the sets, intervals or answered rows promise, as a sentence; empty without any.
         summed_steps: number of steps that each forecast is the sum of; None for forecasts of steps.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> flowers = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 2.9, 5.6, 1.8]])
+        >>> predictions = kzoo.predict(run, flowers, confidence=0.8)
+        >>> predictions.labels, predictions.probabilities.shape
+        (['setosa', 'virginica'], (2, 3))
+        >>> list(predictions.columns())
+        ['input', 'label', 'set', 'p_setosa', 'p_versicolor', 'p_virginica']
+        >>> predictions.rows(top=1)[0]["label"]
+        'setosa'
+        >>> with open("predictions.csv", "w", newline="") as file:
+        ...     predictions.write_csv(file)
     """
 
     labels: list[Any] = field(default_factory=list)
@@ -412,7 +425,11 @@ class Predictions:
         )
 
     def write_times(self, times: Sequence[Any]) -> list[Any]:
-        """Return times of a forecast, or of its history, as the cells of the time column are written."""
+        """Return times of a forecast, or of its history, as the cells of the time column are written.
+
+        Args:
+            times: `datetime`s or numbers, as in `times`.
+        """
         return moments(times) if self.written is None else self.written.write(times)
 
     def rows(self, top: int | None = None) -> list[dict[str, Any]]:
@@ -531,7 +548,12 @@ class Predictions:
         return rows, "forecast_sample" if "sample" in rows else "sample", targets, self.samples
 
     def write_samples_csv(self, file: TextIO, *, spreadsheet_safe: bool = False) -> None:
-        """Write `sample_columns()` to a text stream as CSV; see `write_csv`."""
+        """Write `sample_columns()` to a text stream as CSV; see `write_csv`.
+
+        Args:
+            file: the stream.
+            spreadsheet_safe: see `write_csv`.
+        """
         columns, number, targets, samples = self._sample_table()
         columns = self._with_written_times(columns)
         first = [[_cell(value) for value in row] for row in zip(*columns.values(), strict=True)]

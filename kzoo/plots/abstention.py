@@ -27,14 +27,24 @@ def accuracy_over_coverage(
 ) -> Figure:
     """Plot the accuracy of the rows that are answered over their share, if the least sure ones are not answered.
 
+    It is the risk-coverage curve of selective classification (https://arxiv.org/abs/1705.08500), from the other side.
+
     Args:
         true: (N,) class indices, or names from `class_names`.
         probabilities: (N, classes); or (N,) or (N, 1), the probability of the second of two classes.
         class_names: the names of the classes, in the order of their indices.
         predicted: (N,) class indices, if a decision was learned; the default is the most probable class.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: probabilities that do not fit the labels.
+
+    Examples:
+        >>> true = [0, 0, 1, 1, 0, 1]
+        >>> probabilities = np.array([0.1, 0.4, 0.8, 0.35, 0.2, 0.9])  # of class 1
+        >>> figure = kzoo.plots.accuracy_over_coverage(true, probabilities, ["no", "yes"])
     """
     true, p, _ = checked_probabilities(true, probabilities, class_names)
     guess = p.argmax(axis=1) if predicted is None else np.asarray(predicted)

@@ -42,11 +42,21 @@ def ahead(
         predicted: (horizon, targets) forecast values, such as `Predictions.values[0]`.
         times, history_times: the times of their steps, as in `Predictions`. Without times, steps are counted from now.
         names: names of the targets.
-        band: lower and upper quantile of each forecast value, in the shape of `predicted`; drawn as an area.
+        band: lower and upper quantile of each forecast value, both (horizon, targets); drawn as an area.
         label: of the forecast in the legend.
+
+    Returns:
+        A matplotlib `Figure`.
 
     Raises:
         KzooError: shapes that do not match, or values that are not finite.
+
+    Examples:
+        >>> history = np.sin(np.arange(48) / 4)[:, None]
+        >>> predicted = np.sin(np.arange(48, 60) / 4)[:, None]
+        >>> band = predicted - 0.2, predicted + 0.2
+        >>> figure = kzoo.plots.ahead(history, predicted, names=["load"], band=band)
+        >>> figure.savefig("ahead.png")
     """
     past, future = np.asarray(history, "float64"), np.asarray(predicted, "float64")
     is_valid = (
@@ -109,8 +119,17 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
         predictions: of `kzoo.predict` for series.
         most: largest number of panels, one for each series and target; a line tells how many are not drawn.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: `predictions` are not forecasts, or `most` is below 1.
+
+    Examples:
+        >>> run = kzoo.train(
+        ...     "series_linear", "power.csv", target="load", horizon=24, epochs=1, out="runs/power", progress=False
+        ... )
+        >>> figure = kzoo.plots.forecasts(kzoo.predict(run, "power.csv"))
     """
     if predictions.history is None or predictions.horizon is None:
         raise KzooError(

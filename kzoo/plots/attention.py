@@ -34,17 +34,25 @@ def attention_map(
 ) -> Figure:
     """Plot the attention weights of one layer: a row for each query token, whose weights over all keys add up to 1.
 
-    Padding is excluded. A class token at the front is labelled "(class)". See arXiv:1706.03762.
+    Padding is excluded. A class token at the front is labelled "(class)". See https://arxiv.org/abs/1706.03762.
 
     Args:
         model: a functional model with `MultiHeadAttention` layers.
-        x: one input of the model, with or without a batch axis.
+        x: one input of the model, such as token ids (length,), with or without a batch axis of one.
         layer: name of the attention layer; None: the last one.
         head: index of a head, from 0; None: the mean of all heads.
         tokens: a label for each token, with or without those of padding; None: the token ids, or numbers from 1.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: the layer or head does not exist, or the input or labels do not fit.
+
+    Examples:
+        >>> model = kzoo.build("text_transformer")
+        >>> words = "a good film with a slow start".split()
+        >>> figure = kzoo.plots.attention_map(model, np.pad(np.arange(2, 9), (0, 57)), tokens=words)
     """
     attention, node = _attention_layer(model, layer)
     x = _as_batch(model, x)

@@ -28,16 +28,27 @@ def reliability(
 ) -> Figure:
     """Plot how often the most probable class is right over its probability, in 15 bins with the same number of rows.
 
-    Calibrated probabilities are on the diagonal. The legend has the expected calibration error.
+    Calibrated probabilities are on the diagonal. The legend has the expected calibration error
+    (https://arxiv.org/abs/1706.04599).
 
     Args:
         true: (N,) class indices, or names from `class_names`.
         probabilities: (N, classes); or (N,) or (N, 1), the probability of the second of two classes.
         class_names: the names of the classes, in the order of their indices.
-        before: probabilities of the same rows before calibration, which are drawn in grey; None draws none.
+        before: (N, classes), (N,) or (N, 1) probabilities of the same rows before calibration, which are drawn in grey;
+            None draws none.
+
+    Returns:
+        A matplotlib `Figure`.
 
     Raises:
         KzooError: arrays that do not fit together, or are not probabilities.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> probabilities = rng.uniform(size=300)  # of class 1
+        >>> true = (rng.uniform(size=300) < probabilities).astype(int)
+        >>> figure = kzoo.plots.reliability(true, probabilities)
     """
     truth, p, _ = checked_probabilities(true, probabilities, class_names)
     scores = {"after": calibration_scores(p, truth, labels=False)}

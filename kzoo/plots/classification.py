@@ -47,8 +47,15 @@ def confusion_matrix(
         normalize: colour by the share of the true class, so that small classes count as much as large ones; else by the
             number of examples.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: fewer than two classes, different lengths, or a label that is not a class.
+
+    Examples:
+        >>> true, predicted = [0, 0, 1, 1, 2], [0, 1, 1, 1, 2]
+        >>> figure = kzoo.plots.confusion_matrix(true, predicted, ["cat", "dog", "fox"])
     """
     true, predicted, names = _labels(true, predicted, class_names)
     counts = sk.confusion_matrix(true, predicted, labels=range(len(names)))
@@ -125,8 +132,15 @@ def per_class(
         predicted: (N,) class indices, or names from `class_names`.
         class_names: the names of the classes, in the order of their indices.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: fewer than two classes, different lengths, or a label that is not a class.
+
+    Examples:
+        >>> true, predicted = [0, 0, 1, 1, 2], [0, 1, 1, 1, 2]
+        >>> figure = kzoo.plots.per_class(true, predicted, ["cat", "dog", "fox"])
     """
     true, predicted, names = _labels(true, predicted, class_names)
     precision, recall, _, support = sk.precision_recall_fscore_support(
@@ -144,8 +158,16 @@ def per_label(labels: Mapping[str, Mapping[str, float]]) -> Figure:
     Args:
         labels: name of a label -> its scores, as `kzoo.evaluate` returns them under `labels`.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: there are no labels.
+
+    Examples:
+        >>> rain = {"precision": 0.9, "recall": 0.7, "support": 40}
+        >>> fog = {"precision": 0.8, "recall": 0.6, "support": 9}
+        >>> figure = kzoo.plots.per_label({"rain": rain, "fog": fog})
     """
     if not labels:
         raise KzooError("There are no labels to plot: pass the value of 'labels' in the scores.")
@@ -204,9 +226,17 @@ def roc_and_precision_recall(
         probabilities: (N, classes); or (N,) or (N, 1), the probability of the second of two classes.
         class_names: the names of the classes, in the order of their indices.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: different lengths, a label that is not a class, probabilities that are not numbers, or labels of a
             single class.
+
+    Examples:
+        >>> true = [0, 0, 1, 1, 0, 1]
+        >>> probabilities = np.array([0.1, 0.4, 0.8, 0.35, 0.2, 0.9])  # of class 1
+        >>> figure = kzoo.plots.roc_and_precision_recall(true, probabilities, ["no", "yes"])
     """
     problems = _binary_problems(true, probabilities, class_names)
     figure = new_figure(11, _curves_height(problems[0]))
@@ -221,7 +251,24 @@ def roc(
     probabilities: ArrayLike,
     class_names: Sequence[str] = (),
 ) -> Figure:
-    """Plot the ROC curve; see `roc_and_precision_recall`."""
+    """Plot the ROC curve; see `roc_and_precision_recall`.
+
+    Args:
+        true: (N,) class indices, or names from `class_names`.
+        probabilities: (N, classes); or (N,) or (N, 1), the probability of the second of two classes.
+        class_names: the names of the classes, in the order of their indices.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Raises:
+        KzooError: as `roc_and_precision_recall`.
+
+    Examples:
+        >>> true = [0, 0, 1, 1, 0, 1]
+        >>> probabilities = np.array([0.1, 0.4, 0.8, 0.35, 0.2, 0.9])  # of class 1
+        >>> figure = kzoo.plots.roc(true, probabilities, ["no", "yes"])
+    """
     problems = _binary_problems(true, probabilities, class_names)
     figure = new_figure(5.5, _curves_height(problems[0]))
     _draw_roc(figure.add_subplot(), *problems)
@@ -233,7 +280,24 @@ def precision_recall(
     probabilities: ArrayLike,
     class_names: Sequence[str] = (),
 ) -> Figure:
-    """Plot the precision-recall curve; see `roc_and_precision_recall`."""
+    """Plot the precision-recall curve; see `roc_and_precision_recall`.
+
+    Args:
+        true: (N,) class indices, or names from `class_names`.
+        probabilities: (N, classes); or (N,) or (N, 1), the probability of the second of two classes.
+        class_names: the names of the classes, in the order of their indices.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Raises:
+        KzooError: as `roc_and_precision_recall`.
+
+    Examples:
+        >>> true = [0, 0, 1, 1, 0, 1]
+        >>> probabilities = np.array([0.1, 0.4, 0.8, 0.35, 0.2, 0.9])  # of class 1
+        >>> figure = kzoo.plots.precision_recall(true, probabilities, ["no", "yes"])
+    """
     problems = _binary_problems(true, probabilities, class_names)
     figure = new_figure(5.5, _curves_height(problems[0]))
     _draw_precision_recall(figure.add_subplot(), *problems)

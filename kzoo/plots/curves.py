@@ -43,8 +43,16 @@ def curves(
         monitor: the column that determines the best epoch, such as `"val_loss"`.
         best_epoch: the best epoch, counted from 1; None: determined from `monitor`.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: an empty history, columns of different lengths, or an unknown monitor or epoch.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> figure = kzoo.plots.curves(run.history, monitor="val_loss")
+        >>> figure.savefig("curves.png")
     """
     columns, epochs = columns_of(getattr(history, "history", history))
     best = _epoch_to_mark(columns, epochs, monitor, best_epoch)

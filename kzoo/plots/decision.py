@@ -41,8 +41,16 @@ def threshold_curve(
         positive: the name of the positive class; the default is the second.
         cost: (2, 2) cost of each pair (actual, predicted), for "expected_cost".
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: not two classes, an unknown class or score, or costs that are missing.
+
+    Examples:
+        >>> true = [0, 0, 1, 1, 0, 1]
+        >>> probabilities = np.array([0.1, 0.4, 0.8, 0.35, 0.2, 0.9])  # of class 1
+        >>> figure = kzoo.plots.threshold_curve(true, probabilities, ["no", "yes"], threshold=0.35)
     """
     true, p, names = checked_probabilities(true, probabilities, class_names)
     if p.shape[1] != 2:

@@ -22,9 +22,20 @@ _PER_ROW, _MOST_PANELS = 3, 9  # partial dependences
 def column_importance(explanation: "Explanation", *, notes: bool = True) -> Figure:
     """Plot the importance of columns with 95 % intervals, and below it the mean prediction by the strongest ones.
 
+    Permutation importance: https://arxiv.org/abs/1801.01489. Partial dependence:
+    https://doi.org/10.1214/aos/1013203451.
+
     Args:
         explanation: of all rows, the result of `kzoo.explain`.
         notes: whether to write below it what it shows, and what it does not.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> explanation = kzoo.explain(run)
+        >>> figure = kzoo.plots.column_importance(explanation)
     """
     shown = explanation.importances[:_MOST_BARS]
     panels = [(each, outputs) for each in explanation.dependences for outputs in _comparable(each)][
@@ -63,10 +74,21 @@ def column_importance(explanation: "Explanation", *, notes: bool = True) -> Figu
 def reasons(of: "Reasons", explanation: "Explanation", *, notes: bool = True) -> Figure:
     """Plot what each column or word adds to the prediction of an input, the largest amounts first.
 
+    Of tables and series, they are Shapley values (https://arxiv.org/abs/1705.07874).
+
     Args:
         of: the reasons of one input, an element of `explanation.rows`.
         explanation: the result of `kzoo.explain`.
         notes: whether to write below it what it shows, and what it does not.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> flowers = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 2.9, 5.6, 1.8]])
+        >>> explanation = kzoo.explain(run, flowers)
+        >>> figure = kzoo.plots.reasons(explanation.rows[0], explanation)
     """
     shown = of.reasons[:_MOST_BARS]
     figure = new_figure(7.4, 1.9 + 0.3 * len(shown))

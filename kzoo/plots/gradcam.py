@@ -45,10 +45,11 @@ def grad_cam(
     class_names: Sequence[str] = (),
     true: int | str | None = None,
 ) -> Figure:
-    """Plot an image next to the evidence for a class, as a heatmap over the grey image (Grad-CAM, arXiv:1610.02391).
+    """Plot an image next to the evidence for a class, as a heatmap over the grey image (Grad-CAM).
 
-    The titles have the predicted class, the true one if it is passed, and the class that is explained. The scale of the
-    heatmap is relative: 1 is the strongest evidence in this image, so the colours of two images cannot be compared.
+    See https://arxiv.org/abs/1610.02391. The titles have the predicted class, the true one if it is passed, and the
+    class that is explained. The scale of the heatmap is relative: 1 is the strongest evidence in this image, so the
+    colours of two images cannot be compared.
 
     Args:
         model: a functional convolutional network that ends in one score or probability per class.
@@ -58,8 +59,16 @@ def grad_cam(
         class_names: the names of the classes, in the order of their indices.
         true: the true class, as index or as name from `class_names`.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: the layer or a class does not exist, the image has a wrong shape, or the backend has no gradients.
+
+    Examples:
+        >>> model = kzoo.build("digits_cnn", weights="digits")
+        >>> test = kzoo.load_data("digits").test
+        >>> figure = kzoo.plots.grad_cam(model, test.x[0], true=int(test.y[0]))
     """
     node = _find_layer_node(model, layer)
     x = _as_batch(model, image)

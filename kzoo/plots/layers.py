@@ -24,8 +24,15 @@ def network(model: keras.Model) -> Figure:
     Args:
         model: a functional or sequential `keras.Model`.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: the model is not functional and has no graph.
+
+    Examples:
+        >>> figure = kzoo.plots.network(kzoo.build("digits_cnn"))
+        >>> figure.savefig("network.png")
     """
     sources = sources_of(model)
     table = [_HEADINGS] + [

@@ -17,10 +17,21 @@ _POINTS = 40
 def learning_curve(curve: "LearningCurve") -> Figure:
     """Plot the score of each training over its number of rows, the fitted power law, and the forecast to four times.
 
+    Power laws of this kind: https://arxiv.org/abs/1712.00409.
+
     The band is the 80 % interval of a single new training.
 
     Args:
         curve: `kzoo.check(..., learning_curve=True).learning_curve`.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Examples:
+        >>> findings = kzoo.check(
+        ...     "iris_fnn", "iris", learning_curve=True, epochs=1, out="runs/rows", progress=False
+        ... )
+        >>> figure = kzoo.plots.learning_curve(findings.learning_curve)
     """
     figure = new_figure(6.6, 4.2)
     axes = figure.add_subplot()

@@ -32,8 +32,16 @@ def worst_mistakes(
         class_names: the names of the classes, in the order of their indices.
         count: maximum number of images.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: no images, different lengths, a label that is not a class, or probabilities that are not numbers.
+
+    Examples:
+        >>> test = kzoo.load_data("digits").test
+        >>> probabilities = kzoo.predict("digits_cnn", test.x).probabilities
+        >>> figure = kzoo.plots.worst_mistakes(test.x, test.y, probabilities, count=4)
     """
     true, p, names = checked_probabilities(true, probabilities, class_names)
     if len(images) != len(true):

@@ -25,8 +25,17 @@ def overlay(
         metric: the column, such as `"val_loss"`; `val_` may be omitted. None: a validation metric that all runs have,
             else the validation loss, else another shared column.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: no histories, an empty history, or a metric that is missing in some of them.
+
+    Examples:
+        >>> variants = {"narrow": {"units": (8,)}, "wide": {"units": (64,)}}
+        >>> runs = kzoo.recipes.train_variants("iris_fnn", "iris", variants, out="runs/variants", epochs=2)
+        >>> histories = {name: group[0].history for name, group in runs.items()}
+        >>> figure = kzoo.plots.overlay(histories, metric="val_loss")
     """
     if not histories:
         raise KzooError("histories is empty: there is nothing to plot.")

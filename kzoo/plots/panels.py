@@ -13,6 +13,11 @@ def panels(*titles: str, width: float = 5.2, height: float = 3.7) -> tuple[Figur
     Args:
         titles: one for each panel.
         width, height: size of a panel in inches.
+
+    Examples:
+        >>> figure, (left, right) = kzoo.plots.panels("Loss", "Accuracy")
+        >>> line = left.plot([1, 2, 3], [0.9, 0.5, 0.4])
+        >>> figure.savefig("panels.png")
     """
     figure = new_figure(width * len(titles), height)
     axes = list(figure.subplots(1, len(titles), squeeze=False)[0])

@@ -27,12 +27,22 @@ def prediction_grid(
     Args:
         images: (N, H, W), (N, H, W, 1) or (N, H, W, 3), pixels 0..255 or 0..1; or a list of such images of
             different sizes.
-        predicted: N class indices or names.
-        true: N class indices or names, or None if unknown.
+        predicted: (N,) class indices or names.
+        true: (N,) class indices or names, or None if unknown.
         class_names: the names of the classes, in the order of their indices.
+
+    Returns:
+        A matplotlib `Figure`.
 
     Raises:
         KzooError: no images, too few labels, or an array that is not an image.
+
+    Examples:
+        >>> data = kzoo.load_data("digits")
+        >>> predictions = kzoo.predict("digits_cnn", data.test.x[:9])
+        >>> figure = kzoo.plots.prediction_grid(
+        ...     data.test.x[:9], predictions.labels, data.test.y[:9], data.class_names
+        ... )
     """
     images = list(images)[:MAX_IMAGES] if len(images) else []
     for argument, labels in (("predicted", predicted), ("true", true)):

@@ -37,8 +37,15 @@ def search_history(
         objective: (name, "max" or "min"), as in `Search.objective`.
         start: what the first trial is called.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: no trial has ended.
+
+    Examples:
+        >>> search = kzoo.Search("searches/iris")
+        >>> figure = kzoo.plots.search_history(search.trials, search.objective)
     """
     trials = _finished_trials(trials)
     name, direction = objective
@@ -110,8 +117,15 @@ def search_curves(
         objective: (name, "max" or "min"), as in `Search.objective`.
         start: what the first trial is called.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: no trial has an epoch to plot.
+
+    Examples:
+        >>> search = kzoo.Search("searches/iris")
+        >>> figure = kzoo.plots.search_curves(search.trials, search.objective)
     """
     name, direction = objective
     curves = {trial.number: _curve(trial, name) for trial in _finished_trials(trials)}
@@ -191,8 +205,26 @@ def search_curves(
 def importance(found: "Importance") -> Figure:
     """Plot which hyperparameters determined the rank of a trial, most important first.
 
+    It is the permutation importance in a random forest (https://doi.org/10.1023/A:1010933404324) that predicts the
+    ranks.
+
     Args:
         found: the result of `kzoo.tuning.importance.importance_of`.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Examples:
+        >>> search = kzoo.tune(
+        ...     "iris_fnn", "iris", engine="random", trials=16, epochs=1, out="searches/more", progress=False
+        ... )
+        >>> figure = search.plot("importance")
+
+        `Search.plot` calls this function:
+
+        >>> from kzoo.tuning.importance import importance_of
+        >>> found = importance_of(search.trials, search.objective, search.parameters)
+        >>> figure = kzoo.plots.importance(found)
     """
     rows = found.rows
     figure = new_figure(6.6, max(3.2, 1.9 + 0.34 * len(rows)))

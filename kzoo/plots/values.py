@@ -41,10 +41,17 @@ def forecast(
         names: names of the targets.
         count: number of windows to plot.
         windows: (N,) the number of each window, or its title; None: counted from 1.
-        band: lower and upper quantile of each forecast value, in the shape of `predicted`; drawn as an area.
+        band: lower and upper quantile of each forecast value, both (N, horizon, targets); drawn as an area.
+
+    Returns:
+        A matplotlib `Figure`.
 
     Raises:
         KzooError: shapes that do not match, no windows, or values that are not finite.
+
+    Examples:
+        >>> truth = np.sin(np.arange(24) / 4).reshape(2, 12, 1)  # 2 windows, 12 steps, 1 target
+        >>> figure = kzoo.plots.forecast(truth, truth + 0.1, names=["load"], count=2)
     """
     truth, predicted = (
         _checked_array(argument, array)
@@ -128,8 +135,16 @@ def band(
         levels: of the quantiles.
         names: name of the target, for the axis.
 
+    Returns:
+        A matplotlib `Figure`.
+
     Raises:
         KzooError: shapes that do not match, or values that are not finite.
+
+    Examples:
+        >>> truth = np.random.default_rng(0).normal(size=100)
+        >>> quantiles = np.tile([-1.28, 0.0, 1.28], (100, 1))
+        >>> figure = kzoo.plots.band(truth, quantiles, levels=(0.1, 0.5, 0.9), names=["temperature"])
     """
     truth, quantiles = (
         _checked_array(argument, array)
@@ -176,11 +191,18 @@ def predicted_against_true(
 
     Args:
         true: (N,), (N, targets) or (N, horizon, targets) values.
-        predicted: values of the same shape.
+        predicted: (N,), (N, targets) or (N, horizon, targets) values, as `true`.
         names: names of the targets.
+
+    Returns:
+        A matplotlib `Figure`.
 
     Raises:
         KzooError: shapes that do not match, or values that are not finite.
+
+    Examples:
+        >>> true = np.arange(50.0)
+        >>> figure = kzoo.plots.predicted_against_true(true, true + 3, names=["price"])
     """
     true, predicted = (
         _checked_array(argument, array)

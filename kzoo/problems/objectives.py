@@ -97,9 +97,7 @@ def objective(
     """Return a function as an objective, for `objective=` of `kzoo.train`, `tune` and `cross_validate`.
 
     It is called with the whole validation split after each epoch, as scikit-learn calls the `score_func` of
-    `make_scorer`:
-
-        kzoo.train("tabular_fnn", "churn.csv", objective=kzoo.objective(partial(fbeta_score, beta=2), name="f2"))
+    `make_scorer`.
 
     Args:
         score_func: function of (truth, predictions) that returns a number; of rows with weights also of sample_weight=.
@@ -111,8 +109,21 @@ def objective(
             classes, else (N, classes).
         name: in logs and messages; the default is the name of the function.
 
+    Returns:
+        The objective.
+
     Raises:
         KzooError: an argument of a wrong type.
+
+    Examples:
+        >>> from functools import partial
+        >>> from sklearn.metrics import fbeta_score
+        >>> f2 = kzoo.objective(partial(fbeta_score, beta=2), name="f2")
+        >>> run = kzoo.train(
+        ...     "tabular_fnn", "churn.csv", target="churned", objective=f2, epochs=2, out="runs/f2", progress=False
+        ... )
+        >>> "f2" in run.summary["test"]
+        True
     """
     if not callable(score_func) or isinstance(score_func, str):
         raise KzooError(

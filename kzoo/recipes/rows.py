@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
 
 def run_row(run: Run, scores: "Scores", *names: str) -> JsonObject:
-    """Return the row of a run: preset, data, the named scores, parameters, epochs, seconds."""
+    """Return the row of a run: preset, data, the named scores, parameters, epochs, seconds.
+
+    Args:
+        run: a finished run.
+        scores: the result of `kzoo.evaluate`.
+        names: of the scores that the row has.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> list(kzoo.recipes.run_row(run, kzoo.evaluate(run), "accuracy"))
+        ['preset', 'data', 'accuracy', 'examples', 'parameters', 'epochs', 'seconds']
+    """
     row = dict(preset=run.spec.preset, data=run.data.name)
     row |= {name: scores[name] for name in (*names, "examples")}
     return row | {name: run.summary[name] for name in ("parameters", "epochs", "seconds")}
@@ -33,6 +44,12 @@ def search_rows(
         data: the data of the search.
         metric: a score, such as "accuracy".
         folder: the folder of the runs `preset` and `winner`.
+
+    Examples:
+        >>> search = kzoo.Search("searches/iris")
+        >>> rows = kzoo.recipes.search_rows(search, "iris", "accuracy", folder="runs/retrained")
+        >>> rows[0]["settings"], list(rows[0])[:4]
+        ('preset', ['settings', 'trial', 'validation', 'test_accuracy'])
     """
     rows = []
     best = search.best_trial()
@@ -63,6 +80,13 @@ def variant_rows(
 
     Raises:
         KzooError: the runs do not have this score.
+
+    Examples:
+        >>> variants = {"narrow": {"units": (8,)}, "wide": {"units": (64,)}}
+        >>> runs = kzoo.recipes.train_variants("iris_fnn", "iris", variants, out="runs/variants", epochs=2)
+        >>> rows = kzoo.recipes.variant_rows(runs)
+        >>> [row["variant"] for row in rows], list(rows[0])
+        (['narrow', 'wide'], ['variant', 'accuracy', 'sd', 'seeds', 'epochs', 'seconds'])
     """
     rows = []
     for name, group in runs.items():

@@ -51,6 +51,13 @@ def arguments(
 
     Raises:
         KzooError: the backend is not installed; the message has the command that installs it.
+
+    Examples:
+        >>> import sys
+        >>> sys.argv = ["digits.py", "--smoke"]
+        >>> args = kzoo.recipes.arguments("digits", "Train on digits.", data="digits", seeds=3)
+        >>> args.data, args.seeds, args.smoke
+        ('digits', 3, True)
     """
     parser = shared.Parser(
         prog=f"recipes/{name}.py",
@@ -144,6 +151,17 @@ def finish(
         rows: dicts with the same keys; numbers stay numbers in the JSON file.
         figure: a matplotlib `Figure`.
         folder: the folder of both files; the default is `--out`, else `runs/NAME`.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> import sys
+        >>> sys.argv = ["iris.py"]
+        >>> args = kzoo.recipes.arguments("iris", "Train on iris.")
+        >>> rows = [{"preset": run.spec.preset, "epochs": run.summary["epochs"]}]
+        >>> kzoo.recipes.finish(args, rows, folder="runs/table")
+          preset    epochs
+          iris_fnn  20
+        runs/table: iris.json
     """
     folder = Path(folder or args.out or Path("runs") / args.name.replace("/", "-"))
     folder.mkdir(parents=True, exist_ok=True)

@@ -44,6 +44,12 @@ def train_variants(
     Raises:
         KzooError: `kzoo.train` refuses a variant, or its name cannot be the name of a folder.
         KeyboardInterrupt: Ctrl-C; the interrupted run is resumed by the next call.
+
+    Examples:
+        >>> variants = {"narrow": {"units": (8,)}, "wide": {"units": (64,)}}
+        >>> runs = kzoo.recipes.train_variants("iris_fnn", "iris", variants, out="runs/variants", epochs=2)
+        >>> {name: [run.path.name for run in group] for name, group in runs.items()}
+        {'narrow': ['narrow-s0'], 'wide': ['wide-s0']}
     """
     if not isinstance(variants, Mapping) or not variants:
         raise KzooError(
@@ -92,6 +98,13 @@ def mean_history(runs: Sequence[Run]) -> dict[str, list[float]]:
 
     Args:
         runs: runs that differ only in their seeds.
+
+    Examples:
+        >>> variants = {"narrow": {"units": (8,)}, "wide": {"units": (64,)}}
+        >>> runs = kzoo.recipes.train_variants("iris_fnn", "iris", variants, out="runs/variants", epochs=2)
+        >>> history = kzoo.recipes.mean_history(runs["narrow"] + runs["wide"])
+        >>> history["epoch"], len(history["val_loss"])
+        ([1.0, 2.0], 2)
     """
     histories = [run.history for run in runs]
     return {

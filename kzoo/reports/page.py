@@ -74,6 +74,11 @@ def report(
 
     Raises:
         KzooError: the run is not finished, the file cannot be written, or `data` does not fit the run.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> kzoo.report(run).name
+        'report.html'
     """
     if is_search(run):
         for name, value in (

@@ -68,9 +68,18 @@ def load(
             exported and whose runtime is installed.
         threads: number of threads per prediction; by default one per core.
 
+    Returns:
+        A `Model`, whose `predict` takes raw inputs.
+
     Raises:
         KzooError: not an exported model, an altered or missing file, or a runtime that is not installed; the message
             contains the `pip install` command.
+
+    Examples:
+        >>> import kzoo.runtime
+        >>> model = kzoo.runtime.load("exports/iris")
+        >>> model.predict(np.array([[5.1, 3.5, 1.4, 0.2]])).labels
+        ['setosa']
     """
     threads = None if threads is None else checked_count("threads", threads)
     exported = exported if isinstance(exported, ExportedModel) else ExportedModel(exported)
@@ -100,6 +109,20 @@ class Model:
         manifest: content of `kzoo.json`.
         format: key of the open file, such as "onnx".
         session: the open file; see `kzoo.export.format.Format`.
+
+    Examples:
+        >>> model = kzoo.runtime.load("exports/iris")
+        >>> flowers = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 2.9, 5.6, 1.8]])
+        >>> model.predict(flowers, confidence=0.8).to_frame().shape
+        (2, 6)
+        >>> explanation = model.explain(flowers)
+
+        The steps of `predict`, as a server calls them:
+
+        >>> encoded = model.receive(flowers.tolist())
+        >>> outputs = model.check(model.run(encoded.x))
+        >>> outputs.shape, model.predictions(encoded, outputs).labels
+        ((2, 3), ['setosa', 'virginica'])
     """
 
     def __init__(self, manifest: Manifest, format: str, session: Session) -> None:
@@ -198,6 +221,9 @@ class Model:
     def check_options(self, options: PredictionOptions) -> None:
         """Check that predictions can have the sets, intervals and abstention that are asked.
 
+        Args:
+            options: the options of `predict` that ask for them.
+
         Raises:
             KzooError: another kind of predictions, or an export without what a promise is made from.
         """
@@ -251,6 +277,10 @@ class Model:
     def generation(self, prompt: str, **settings: Any) -> "Generation":
         """Return a text to continue, step by step: a server runs its `window` and passes the outputs to `next_token`.
 
+        Args:
+            prompt: the beginning of the text.
+            settings: those of `generate`.
+
         Raises:
             KzooError: see `generate`.
         """
@@ -263,6 +293,10 @@ class Model:
 
     def next_token(self, generation: "Generation", outputs: np.ndarray) -> str:
         """Sample the next token of a text from the outputs for its `window`, and return the text that it adds.
+
+        Args:
+            generation: the text, from `generation`.
+            outputs: outputs (1, ...) of the network for its `window`.
 
         Raises:
             KzooError: an output is NaN or infinite.
@@ -321,7 +355,7 @@ class Model:
         Args:
             encoded: the inputs.
             of, seed: see `explain`.
-            run: function from encoded rows to outputs of the network, in place of `run`.
+            run: function from encoded rows (N, ...) to outputs (N, ...) of the network, in place of `run`.
 
         Raises:
             KzooError: see `explain`.
@@ -377,6 +411,9 @@ class Model:
             max_rows: largest number of inputs; by default no limit.
             keep: columns of a table that the predictions carry.
 
+        Returns:
+            The inputs as rows `x` (N, ...) of the network, with their names.
+
         Raises:
             KzooError: an input cannot be read or does not fit the model, or too many inputs.
         """
@@ -397,6 +434,13 @@ class Model:
     def tensor(self, inputs: "Inputs", max_rows: int | None = None) -> Encoded:
         """Encode arrays, or nested lists, of the network's input shape.
 
+        Args:
+            inputs: (N, ...) numbers.
+            max_rows: largest number of inputs; by default no limit.
+
+        Returns:
+            The inputs as rows `x` (N, ...) of the network, with their numbers.
+
         Raises:
             KzooError: another shape, not numbers, NaN, or values outside the valid range of the network.
         """
@@ -410,12 +454,20 @@ class Model:
         return self._check_ids(encoded)
 
     def run(self, x: np.ndarray, batch_size: int = 128) -> np.ndarray:
-        """Return the unchecked outputs (N, ...) of the network for encoded rows, as float32."""
+        """Return the unchecked outputs (N, ...) of the network for encoded rows, as float32.
+
+        Args:
+            x: (N, ...) encoded rows, as `receive` returns them.
+            batch_size: rows per batch.
+        """
         batch_size = rows_that_fit(self._manifest.row_bytes, batch_size)
         return in_batches(self._session, x, batch_size).astype(np.float32, copy=False)
 
     def check(self, outputs: np.ndarray) -> np.ndarray:
-        """Return the outputs of this exported model after checking them.
+        """Return the outputs (N, ...) of this exported model after checking them.
+
+        Args:
+            outputs: (N, ...) outputs of `run`.
 
         Raises:
             KzooError: an output is NaN or infinite, or there are not as many per row as the model has labels.
@@ -440,9 +492,9 @@ class Model:
 
         Args:
             encoded: the inputs.
-            outputs: of the network.
+            outputs: (N, ...) outputs of the network.
             options: sets, intervals and abstention, or None.
-            band: half-widths of an adaptive band of forecasts, or None.
+            band: (N, horizon, targets) half-widths of an adaptive band of forecasts, or None.
         """
         return to_predictions(
             self._problem,
@@ -527,8 +579,16 @@ def _config(manifest: Manifest) -> JsonObject:
 def chosen(exported: ExportedModel, format: str | None = None) -> str:
     """Return the key of the file that `load` opens.
 
+    Args:
+        exported: an `ExportedModel`.
+        format: key of the file, such as "onnx_int8"; None for the first one that runs without Keras.
+
     Raises:
         KzooError: no file runs without Keras, or none has this format.
+
+    Examples:
+        >>> kzoo.runtime.chosen(kzoo.ExportedModel("exports/iris"))
+        'onnx'
     """
     exports = exported.manifest.exports
     available = formats()

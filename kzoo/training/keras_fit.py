@@ -49,14 +49,10 @@ def fit_arguments(
 ) -> JsonObject:
     """Return the arguments with which Keras' own `fit` trains like `kzoo.train`.
 
-        data = kzoo.load_data("churn.csv", target="churned")
-        model = kzoo.build("tabular_fnn", data=data, seed=0)
-        model.fit(**kzoo.fit_arguments(model, data, out="runs/mine"))
-
-    results in the same weights as `kzoo.train("tabular_fnn", data, steps_per_call=1)`, bit for bit. The arguments
-    contain batches (whose order and augmentation are a function of seed and epoch), validation data, epochs, the
-    callback bundle and class weights; labels have the format that the loss needs. Only `train` has checks before the
-    first epoch, resuming, signal handling, and many steps in one call.
+    They result in the same weights as `kzoo.train(preset, data, steps_per_call=1)`, bit for bit. The arguments contain
+    batches (whose order and augmentation are a function of seed and epoch), validation data, epochs, the callback
+    bundle and class weights; labels have the format that the loss needs. Only `train` has checks before the first
+    epoch, resuming, signal handling, and many steps in one call.
 
     A model from `kzoo.build` is compiled again with a new optimizer, because learning-rate schedules need the number of
     steps. A model that you have compiled yourself is not compiled again.
@@ -81,6 +77,16 @@ def fit_arguments(
 
     Raises:
         KzooError: the model was not built for this data, `out` has a run, or plain `fit` does not support a setting.
+
+    Examples:
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> model = kzoo.build("tabular_fnn", data=data, seed=0)
+        >>> arguments = kzoo.fit_arguments(model, data, out="runs/mine", epochs=2, progress=False)
+        >>> sorted(arguments)
+        ['callbacks', 'class_weight', 'epochs', 'shuffle', 'validation_data', 'x']
+        >>> history = model.fit(**arguments, verbose=0)
+        >>> kzoo.Run("runs/mine").finished
+        True
     """
     options = DataOptions.popped(overrides)
     if options.calibration is not None:

@@ -163,6 +163,19 @@ def train(
         KzooError: anything that is wrong before the first epoch; nothing has been written then.
         Interrupted: Ctrl-C; the current step was finished and everything written. Its `run` is the run so far, which is
             returned in a notebook. SIGTERM has the same effect, and ends the process with exit code 143.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run.summary["test"]["examples"], run.summary["test"]["accuracy"] > 0.5
+        (30, True)
+        >>> kzoo.predict(run, np.array([[5.1, 3.5, 1.4, 0.2]])).labels
+        ['setosa']
+
+        A table of your own, and settings of the preset:
+
+        >>> run = kzoo.train(
+        ...     "tabular_fnn", "churn.csv", target="churned", dropout=0.2, epochs=2, progress=False
+        ... )
     """
     # 1. Check the arguments, read the data, and adapt the settings to it.
     seed = checked_seed("seed", seed)

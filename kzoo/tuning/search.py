@@ -57,6 +57,20 @@ class Search:
 
     Raises:
         KzooError: the folder is not a search.
+
+    Examples:
+        >>> search = kzoo.Search("searches/iris")
+        >>> search.objective.name, search.finished
+        ('val_accuracy', True)
+        >>> search.leaderboard()["rank"].tolist()
+        [1, 2, 3, 4]
+        >>> search.best_trial().score >= search.trials[0].score  # trial 0 is the preset
+        True
+        >>> figure = search.plot("history")
+        >>> search.best_model().output_shape
+        (None, 3)
+        >>> search.save_preset("iris_best").name
+        'iris_best.toml'
     """
 
     def __init__(
@@ -249,7 +263,11 @@ class Search:
         return self.spec_of(self.best_trial())
 
     def spec_of(self, trial: Trial) -> JsonObject:
-        """Return the specification of the network of a trial in `trials`."""
+        """Return the specification of the network of a trial in `trials`.
+
+        Args:
+            trial: one of `trials`.
+        """
         spec = self.request.spec
         config, training = (
             {k: _as_tuples(v) for k, v in spec[part].items()} for part in ("config", "training")

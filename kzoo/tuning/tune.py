@@ -150,13 +150,6 @@ def tune(
     Each trial is trained as by `kzoo.train`, in a separate process; its score is that of its best epoch. A search that
     was stopped or killed continues when the call is repeated; with more `trials`, it is extended.
 
-        def build(hp):
-            model = keras.Sequential([keras.layers.Dense(hp.Int("units", 16, 128, step=16), "relu"), ...])
-            model.compile(keras.optimizers.Adam(hp.Float("rate", 1e-4, 1e-2, sampling="log")), "mse")
-            return model
-
-        search = kzoo.tune(build, data, batch_size=64, epochs=20)
-
     The hyperparameters of a function are discovered by calling it: a few dozen models are built and discarded.
     Conditional hyperparameters are found too; if one depends on a combination of several values, request it
     unconditionally or in a HyperModel's `declare_hyperparameters`. One named batch_size, class_weight or patience sets
@@ -172,8 +165,10 @@ def tune(
             `parallel`, `threads`, `executor`, `seed`, `out`, `resume`, `dry_run`, the data options, and for series
             `horizon` and `input_shape` (steps of a window), and refuses the other arguments.
         data: anything `kzoo.load_data` takes; the default is the preset's data set.
-        engine: "bayesian" (a Gaussian process), "grid", "hyperband", "optuna" (TPE, needs `kzoo[optuna]`), "random";
-            "auto" uses the grid if the space has at most `trials` points, otherwise bayesian.
+        engine: "bayesian" (a Gaussian process, https://arxiv.org/abs/1206.2944), "grid", "hyperband"
+            (https://arxiv.org/abs/1603.06560), "optuna" (TPE,
+            https://papers.nips.cc/paper/4443-algorithms-for-hyper-parameter-optimization, needs `kzoo[optuna]`),
+            "random"; "auto" uses the grid if the space has at most `trials` points, otherwise bayesian.
         trials: number of trials, including the preset. Hyperband computes its own number from `epochs`.
         epochs: of each trial, instead of the preset's; schedules are scaled to it. For a function the default is 10.
         max_time: seconds, or "90s", "30m", "2h": no training step starts after it.
@@ -184,8 +179,8 @@ def tune(
             for "auto" the AUC of tables with two classes, else the primary score. For a custom metric
             a pair, such as ("val_gain", "max").
         baseline: whether trial 0 is the preset.
-        prune: "median" stops a trial that is worse than half of the others at the same epoch, once three have ended;
-            None disables it. Hyperband stops trials in its own way.
+        prune: "median" stops a trial that is worse than half of the others at the same epoch, once three have ended
+            (https://doi.org/10.1145/3097983.3098043); None disables it. Hyperband stops trials in its own way.
         folds: score each trial by cross-validation over this many folds of the training and validation rows.
         parallel: number of concurrent trials. The proposals depend on it, but not on which worker trains, its speed or
             its failures. Ctrl-C stops all trials.
@@ -207,14 +202,42 @@ def tune(
         prefer: for "auto": "simple" chooses the simplest kind of model that ties with the highest score, "score" the
             model with the highest score.
         one_network: for "auto": if the choice is a mean of models, train a single network, of classes on the answers of
-            the mean (distillation), and return that.
+            the mean (distillation, https://arxiv.org/abs/1503.02531), and return that.
         progress: False to print nothing.
         overrides: settings of the preset, which are fixed and not searched; for a function, training settings as for a
             custom model in `kzoo.train`.
 
+    Returns:
+        The `Search`; with `dry_run`, the `Plan`.
+
     Raises:
         KzooError: an invalid argument, raised before the first trial; or no trial succeeded, with the causes.
         Interrupted: Ctrl-C; its `run` is the `Search`, which is returned instead in a notebook.
+
+    Examples:
+        >>> search = kzoo.tune(
+        ...     "iris_fnn", "iris", engine="random", trials=4, epochs=5, out="searches/iris", progress=False
+        ... )
+        >>> len(search.trials), search.finished
+        (4, True)
+        >>> run = search.retrain(out="runs/best", progress=False)
+        >>> run.summary["test"]["examples"]
+        30
+
+        A function that builds a model:
+
+        >>> import keras
+        >>> def build(hp):
+        ...     units = hp.Int("units", 8, 32, step=8)
+        ...     layers = [keras.layers.Dense(units, "relu"), keras.layers.Dense(3)]
+        ...     model = keras.Sequential([keras.Input((4,)), *layers])
+        ...     rate = hp.Float("rate", 1e-4, 1e-2, sampling="log")
+        ...     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        ...     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+        ...     return model
+        >>> search = kzoo.tune(build, "iris", trials=2, epochs=2, out="searches/mine", progress=False)
+        >>> sorted(search.best_config())
+        ['rate', 'units']
     """
     # 1. Check the arguments.
     started = clock.time()

@@ -32,6 +32,13 @@ class KzooError(ValueError):
             whole sentence, and the public function finds the argument that is, contains or names the value.
         value: of the argument. Without it, the message begins with the name alone: "target= is missing."
         complete: whether `message` is a whole sentence although the argument is named.
+
+    Examples:
+        >>> try:
+        ...     kzoo.build("iris_fnn", dropout=2)
+        ... except kzoo.KzooError as error:
+        ...     print(error.argument, error.value)
+        dropout 2.0
     """
 
     argument: str | None = None
@@ -62,14 +69,22 @@ class KzooError(ValueError):
         super().__init__(self.text())
 
     def within(self, context: str) -> "KzooError":
-        """Return the error with a context in front of it, such as "fold 2: "; it keeps argument and value."""
+        """Return the error with a context in front of it, such as "fold 2: "; it keeps argument and value.
+
+        Args:
+            context: the words in front, with their blank.
+        """
         error = KzooError()
         error.__dict__.update(self.__dict__, _context=f"{context}{self._context}")
         error.args = (error.text(),)
         return error
 
     def complete_from(self, arguments: Iterable[tuple[str, object]]) -> None:
-        """Add from the arguments of a call what the error lacks: the value, or the argument that has the value."""
+        """Add from the arguments of a call what the error lacks: the value, or the argument that has the value.
+
+        Args:
+            arguments: pairs of a name and its value.
+        """
         for name, argument in arguments:
             if self._needs_argument and _names(argument, self.value):
                 self.argument = name
@@ -210,11 +225,34 @@ class DownloadError(KzooError):
 
 
 class UnsafeModelError(KzooError):
-    """Opening a model file could run arbitrary code. The message has the file, the reason and the fix."""
+    """Opening a model file could run arbitrary code. The message has the file, the reason and the fix.
+
+    Examples:
+        >>> import keras
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: 2 * x)])
+        >>> model.save("lambda.keras")
+        >>> try:
+        ...     model = kzoo.load_model("lambda.keras")
+        ... except kzoo.UnsafeModelError:
+        ...     print("it contains Python code")
+        it contains Python code
+    """
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C ended a training or search early; `run` is its unfinished result, and the same call resumes it."""
+    """Ctrl-C ended a training or search early; `run` is its unfinished result, and the same call resumes it.
+
+    Args:
+        run: the `Run` or `Search`.
+
+    Examples:
+        >>> try:
+        ...     run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        ... except kzoo.Interrupted as stopped:  # Ctrl-C
+        ...     run = stopped.run
+        >>> run.finished
+        True
+    """
 
     def __init__(self, run: Any) -> None:
         super().__init__(f"{run.path}: interrupted; the same call resumes it")

@@ -71,6 +71,16 @@ class Run:
 
     Raises:
         KzooError: the folder is not a run, or it is damaged.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.Run("runs/iris")  # later, or in another process
+        >>> run.spec.preset, run.data.name, run.class_names
+        ('iris_fnn', 'iris', ['setosa', 'versicolor', 'virginica'])
+        >>> len(run.history["epoch"]), run.summary["test"]["examples"]
+        (20, 30)
+        >>> run.model.output_shape
+        (None, 3)
     """
 
     def __init__(self, path: str | os.PathLike[str], *, trusted: Iterable[Any] = ()) -> None:
@@ -203,6 +213,7 @@ class Run:
 
     @cached_property
     def config(self) -> JsonObject:
+        """The content of `config.json`: model, data, versions."""
         config = self._read("config.json", Mapping)
         check_format(config, self.path / "config.json")
         config = with_current_names(config)
@@ -232,7 +243,11 @@ class Run:
         return Description.read(self.config["data"])
 
     def learned_from_test(self, name: str) -> bool:
-        """Return whether the run was trained on the test split of the named data set."""
+        """Return whether the run was trained on the test split of the named data set.
+
+        Args:
+            name: the name of the data set, such as "mnist".
+        """
         return self.data.name == f"{name}{FOLDS}"
 
     @property
@@ -270,6 +285,7 @@ class Run:
 
     @property
     def preprocessing(self) -> JsonObject:
+        """How raw inputs become inputs of the model: the content of `preprocessing.json`."""
         return self._read(
             "preprocessing.json",
             lambda reader, where: preprocessor_mismatch(reader, self.spec.config),
@@ -294,10 +310,12 @@ class Run:
 
     @property
     def finished(self) -> bool:
+        """Whether the training has ended and was scored."""
         return (self.path / "summary.json").is_file()
 
     @property
     def class_names(self) -> list[str]:
+        """Names of the classes or labels, in the order of the model's outputs; empty for values."""
         return list(self.data.class_names)
 
     @cached_property
@@ -349,6 +367,7 @@ class Run:
 
     @property
     def model_file(self) -> Path:
+        """The file with the best weights."""
         file = self.path / "best.keras"
         if not file.is_file():
             raise KzooError(

@@ -40,6 +40,16 @@ def hypermodel(
     Raises:
         KzooError: the preset, size or a setting is unknown, only `kzoo.train` supports a setting, the space is of
             another preset, or the preset trains its members separately.
+
+    Examples:
+        >>> import keras_tuner
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = kzoo.hypermodel("iris_fnn", "quick")
+        >>> tuner = keras_tuner.RandomSearch(model, objective="val_loss", max_trials=2, directory="tuner")
+        >>> tuner.search(x, y, validation_split=0.2, epochs=1, verbose=0)
+        >>> tuner.get_best_models()[0].output_shape
+        (None, 3)
     """
     preset = get_preset(preset)
     if overrides.get("members", preset.config.get("members")) is not None:

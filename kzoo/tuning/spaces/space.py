@@ -30,6 +30,13 @@ def space(preset: str | Preset, size: str = "standard") -> "Space":
 
     Raises:
         KzooError: the preset or the size is unknown, or the preset is not trained by gradients.
+
+    Examples:
+        >>> space = kzoo.space("iris_fnn", "quick")
+        >>> [parameter.name for parameter in space.parameters]
+        ['learning_rate', 'batch_size', 'units_scale', 'layers', 'dropout']
+        >>> space = space.fix(batch_size=16).narrow(learning_rate=(1e-3, 1e-2))
+        >>> plan = kzoo.tune("iris_fnn", "iris", space=space, dry_run=True)
     """
     if not isinstance(size, str) or size not in SIZES:
         raise KzooError(

@@ -81,6 +81,12 @@ def load_model(
     Raises:
         UnsafeModelError: the file could do more than compute, or its checksum is not the expected one.
         KzooError: the file cannot be read.
+
+    Examples:
+        >>> import keras
+        >>> keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).save("from_somebody.keras")
+        >>> kzoo.load_model("from_somebody.keras").output_shape
+        (None, 3)
     """
     if isinstance(trusted, list | tuple | set) and not trusted:
         trusted = getattr(path, "trusted", ())  # a Run has the custom classes it was trained with

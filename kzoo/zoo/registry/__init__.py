@@ -77,11 +77,7 @@ def build(
     """Build a preset's network: a functional `keras.Model`, compiled with the preset's training contract.
 
     The model has its optimizer, loss and metrics compiled in. Batch size, epochs, augmentation, class weights,
-    callbacks and the monitored metric are arguments of `fit`; `kzoo.fit_arguments(model, data)` returns them:
-
-        data = kzoo.load_data("churn.csv", target="churned")
-        model = kzoo.build("tabular_fnn", data=data, seed=0)
-        model.fit(**kzoo.fit_arguments(model, data))  # as kzoo.train("tabular_fnn", data, steps_per_call=1) does
+    callbacks and the monitored metric are arguments of `fit`; `kzoo.fit_arguments(model, data)` returns them.
 
     Args:
         name: a preset's name, or a `Preset`. `tabular_fnn@1` is the first revision of that name.
@@ -105,6 +101,17 @@ def build(
     Warns:
         KzooWarning: `overrides` has settings that `model.fit(x, y)` alone ignores, or `members`, which it trains as
             one; not if `compile=False`.
+
+    Examples:
+        >>> model = kzoo.build("digits_cnn", outputs=3, dropout=0.5)
+        >>> model.input_shape, model.output_shape
+        ((None, 8, 8, 1), (None, 3))
+
+        A network that follows data, with the arguments with which `fit` trains like `kzoo.train`:
+
+        >>> data = kzoo.load_data("churn.csv", target="churned")
+        >>> model = kzoo.build("tabular_fnn", data=data, seed=0)
+        >>> history = model.fit(**kzoo.fit_arguments(model, data, epochs=2, progress=False), verbose=0)
     """
     preset = get_preset(name)
     config, training = resolve(preset, overrides)
@@ -359,11 +366,19 @@ def _reset_optimizer_settings(training: JsonObject, overrides: Overrides) -> Non
 def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> JsonObject:
     """Return the specification of a run, an export, the path of either, or a model that kzoo built in this process.
 
+    Args:
+        thing: a `Run`, an `ExportedModel`, the path of one, or a `keras.Model`.
+
     Returns:
         preset and its revision, family, task, config (fully resolved), training, seed and kzoo's version.
 
     Raises:
         KzooError: it was not made by kzoo.
+
+    Examples:
+        >>> spec = kzoo.spec_of(kzoo.build("iris_fnn", dropout=0.1))
+        >>> spec["preset"], spec["config"]["dropout"], spec["config"]["outputs"]
+        ('iris_fnn', 0.1, 3)
     """
     config = getattr(thing, "config", None)
     if isinstance(config, Mapping) and "spec" in config:

@@ -64,8 +64,18 @@ def _read_plugin(namespace: str) -> None:
 def register(preset: Preset) -> Preset:
     """Add a preset to the zoo and return it.
 
+    Args:
+        preset: a `Preset`; a package's is named `<package>.<name>`.
+
     Raises:
         KzooError: the name is taken; the message names both owners.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> iris = kzoo.get_preset("iris_fnn")
+        >>> preset = kzoo.register(replace(iris, name="iris_long", training={**iris.training, "epochs": 500}))
+        >>> kzoo.get_preset("iris_long").training["epochs"]
+        500
     """
     _read_catalogue()
     _check_free(preset, sys._getframe(1).f_globals.get("__name__", "?"), _presets)
@@ -96,8 +106,20 @@ def register_from(owner: str, presets: Iterable[Preset]) -> None:
 def load_presets(path: str | os.PathLike[str]) -> list[str]:
     """Register the presets of a TOML file and return their names. A changed file may be loaded again.
 
+    Args:
+        path: a TOML file (https://toml.io) with a table for each preset, as `preset_to_toml` writes it.
+
     Raises:
         KzooError: the file is missing or not TOML, a preset is invalid, or a name is taken; then none is registered.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> text = kzoo.preset_to_toml(kzoo.get_preset("iris_fnn"))
+        >>> _ = Path("mine.toml").write_text(text.replace("iris_fnn", "iris_mine"), encoding="utf-8")
+        >>> kzoo.load_presets("mine.toml")
+        ['iris_mine']
+        >>> kzoo.build("iris_mine").output_shape
+        (None, 3)
     """
     presets = read_presets(path, get_preset)
     register_from(str(Path(path).resolve()), presets)
@@ -130,6 +152,13 @@ def get_preset(name: str | Preset) -> Preset:
 
     Raises:
         KzooError: unknown name, with the nearest one; a file or package that cannot be read.
+
+    Examples:
+        >>> preset = kzoo.get_preset("digits_cnn")
+        >>> preset.family, preset.task, preset.dataset
+        ('cnn', 'image_classification', 'digits')
+        >>> preset.config["outputs"]
+        10
     """
     _read_catalogue()
     if isinstance(name, Preset):
@@ -266,6 +295,12 @@ def list_presets(
 
     Raises:
         KzooError: a filter value that no preset can have, with the legal ones.
+
+    Examples:
+        >>> kzoo.list_presets("digits_*")
+        ['digits_cnn']
+        >>> "tabular_fnn" in kzoo.list_presets(task="tabular_classification", family="fnn")
+        True
     """
     _read_catalogue()
     _read_plugins()

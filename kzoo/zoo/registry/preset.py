@@ -42,6 +42,20 @@ class Preset:
 
     Raises:
         KzooError: an unknown family, task or argument, or a value that is not plain data.
+
+    Examples:
+        >>> preset = kzoo.Preset(
+        ...     name="my_fnn",
+        ...     family="fnn",
+        ...     task="tabular_classification",
+        ...     summary="Two layers.",
+        ...     config=dict(input_shape=(4,), outputs=3, units=(32, 32)),
+        ...     training=dict(epochs=30),
+        ... )
+        >>> preset.config["activation"], preset.training["optimizer"]
+        ('relu', 'adam')
+        >>> kzoo.build(preset).output_shape
+        (None, 3)
     """
 
     name: str

@@ -152,10 +152,18 @@ def _read(value: Setting) -> Setting:
 
 
 def preset_to_toml(preset: Preset) -> str:
-    """Return a preset as TOML; `load_presets` reads it back to an equal one.
+    """Return a preset as TOML (https://toml.io); `load_presets` reads it back to an equal one.
+
+    Args:
+        preset: a `Preset`.
 
     Raises:
         KzooError: not a `Preset`, or a value that TOML cannot hold.
+
+    Examples:
+        >>> text = kzoo.preset_to_toml(kzoo.get_preset("iris_fnn"))
+        >>> text.splitlines()[:3]
+        ['[iris_fnn]', 'family = "fnn"', 'task = "tabular_classification"']
     """
     if not isinstance(preset, Preset):
         raise KzooError(

@@ -14,6 +14,8 @@ from babel.messages import Catalog, extract, mofile, pofile
 
 from kzoo.cli import COMMANDS, make_parser
 from kzoo.cli.translation import translate
+from kzoo.export import card
+from kzoo.problems.tasks import problems
 from kzoo.utils.i18n import LANGUAGES, LOCALE
 
 CALLBACKS = Path(__file__).parents[1] / "kzoo" / "callbacks"
@@ -39,6 +41,14 @@ def teaching_messages():
                 )
             )
     return list(messages)
+
+
+def limit_messages():
+    """Return the sentences of model cards and pages on the limits of a model."""
+    with Path(card.__file__).open("rb") as file:
+        marked = [message for _, message, _, _ in extract.extract("python", file, KEYWORDS)]
+    tasks = [line for solved in problems().values() for line in solved.limits()]
+    return list(dict.fromkeys([*marked, *tasks]))
 
 
 def update(path, messages):
@@ -68,7 +78,11 @@ def update(path, messages):
 
 if __name__ == "__main__":
     for language in LANGUAGES[1:]:
-        for domain, messages in (("help", help_messages()), ("teaching", teaching_messages())):
+        for domain, messages in (
+            ("help", help_messages()),
+            ("teaching", teaching_messages()),
+            ("limits", limit_messages()),
+        ):
             path = LOCALE / language / "LC_MESSAGES" / f"{domain}.po"
             print(
                 f"{language}/{domain}: {update(path, messages)} of {len(messages)} messages have no translation"

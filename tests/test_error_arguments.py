@@ -220,6 +220,7 @@ _WRONG_EXPORT = {
     "verify": "no_such",
     "data": "no_such.csv",
     "overwrite": "no_such",
+    "author": "two\nlines",
     "timeout": -1,
     "progress": "no_such",
 }

@@ -27,7 +27,7 @@ def fields(message):
     return {name: how for _, name, how, _ in string.Formatter().parse(message) if name}
 
 
-@pytest.fixture(scope="module", params=["help", "teaching"])
+@pytest.fixture(scope="module", params=["help", "teaching", "limits"])
 def catalogue(request):
     """One of the catalogues as text: English and Chinese, with marks."""
     with (MESSAGES / f"{request.param}.po").open("rb") as file:

@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="the data that the run was trained on; needed for int8, unless it is a named data set",
     )
+    add("--author", metavar="NAME", help="your name, for the model card and the page")
     add("--overwrite", action="store_true", help="replace an export of another model")
     add("--no-verify", action="store_true", help="do not check that the files work")
     add(
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace) -> JsonObject:
             verify=not args.no_verify,
             data=args.data,
             overwrite=args.overwrite,
+            author=args.author,
             timeout=args.timeout,
         )
     except ExportError as error:

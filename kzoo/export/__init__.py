@@ -33,6 +33,7 @@ def export(
     verify: bool = True,
     data: "Loadable | None" = None,
     overwrite: bool = False,
+    author: str | None = None,
     timeout: float = 600,
     progress: bool = True,
 ) -> ExportedModel:
@@ -55,6 +56,8 @@ def export(
         data: the training data of the run, to calibrate and score int8; not needed for named data sets. Without data,
             random inputs that resemble the training data are used.
         overwrite: replace an export of another model. An export of the same model gets the new formats added.
+        author: a name, and an address if you like, for the model card and the page. By default that of the export to
+            which formats are added, if it has one.
         timeout: seconds that one conversion or one check may take.
         progress: False prints nothing.
 
@@ -83,6 +86,7 @@ def export(
         check=verify,
         data=data,
         overwrite=overwrite,
+        author=author,
         timeout=timeout,
         progress=progress,
     )

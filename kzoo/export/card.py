@@ -14,6 +14,7 @@ from kzoo.inference.tasks.weighted import by_weighting
 from kzoo.problems.tasks import Target, problem
 from kzoo.utils.files import JsonObject, write_json, write_text
 from kzoo.utils.formatting import number, shown
+from kzoo.utils.i18n import gettext_noop, translator
 from kzoo.zoo.results import baselines
 from kzoo.zoo.results.coverage import DRIFT
 
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _FEW = 100  # with fewer test examples, the card warns that scores are uncertain
+_OTHER_DATA = gettext_noop(
+    "The scores hold for data like the training data; performance on other data is unknown."
+)
+_NO_TEST = gettext_noop("There was no test data: the scores above may be optimistic.")
+_SMALL_TEST = gettext_noop(
+    "It was tested on {examples} examples only: scores on another sample may differ."
+)
+_NOT_EVALUATED = gettext_noop(
+    "Fairness across groups of people and robustness to adversarial inputs were not evaluated."
+)
 _HELD_OUT = (("validation", "validation"), ("test", "the test"))
 
 
@@ -61,7 +72,7 @@ def card(manifest: "Manifest") -> str:
         f"---\nlibrary_name: keras\ntags:\n- kzoo\n- {tag}\n---\n",
         f"# {_plain(manifest.name)}\n",
         f"A network for {task.replace('-', ' ')} with {manifest.parameters:,} parameters, built {origin}. Exported on "
-        f"{manifest.created}.\n",
+        f"{manifest.created}{f' by {_plain(manifest.author)}' if manifest.author else ''}.\n",
         "## Input and output\n",
         f"* `{input_spec['name']}`: {input_spec['dtype']} {_shape(input_spec['shape'])}, {input_spec['meaning']}.",
         f"* `{output_spec['name']}`: float32 {_shape(output_spec['shape'])}, {_meaning(manifest, output_spec)}.\n",
@@ -207,6 +218,7 @@ def limits(
     data: JsonObject | None,
     metrics: Mapping[str, JsonObject],
     labels: Sequence[str],
+    into: str = "en",
 ) -> list[str]:
     """Return sentences on what was not evaluated, and on limits that follow from the task.
 
@@ -215,22 +227,18 @@ def limits(
         data: its data set, or None.
         metrics: split -> scores.
         labels: names of the classes.
+        into: language, one of `kzoo.utils.i18n.LANGUAGES`.
     """
-    lines = [
-        "The scores hold for data like the training data; performance on other data is unknown."
-    ]
+    examples = metrics.get("test", {}).get("examples", _FEW)
+    lines = [_OTHER_DATA]
     if data and metrics and "test" not in metrics:
-        lines.append("There was no test data: the scores above may be optimistic.")
-    elif (few := metrics.get("test", {}).get("examples", _FEW)) < _FEW:
-        lines.append(
-            f"It was tested on {number(few)} examples only: scores on another sample may differ."
-        )
+        lines.append(_NO_TEST)
+    elif examples < _FEW:
+        lines.append(_SMALL_TEST)
     if spec["task"]:
-        lines += problem(spec["task"]).limits(labels)
-    return [
-        *lines,
-        "Fairness across groups of people and robustness to adversarial inputs were not evaluated.",
-    ]
+        lines += problem(spec["task"]).limits()
+    translated = map(translator("limits", into), [*lines, _NOT_EVALUATED])
+    return [line.format(count=len(labels), examples=number(examples)) for line in translated]
 
 
 def _limits(manifest: "Manifest") -> list[str]:

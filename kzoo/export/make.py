@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from kzoo.zoo.run import Run
 
 
+_AUTHOR = 200  # most characters of a name
+
+
 def export_model(
     model_or_run: object,
     path: object,
@@ -41,6 +44,7 @@ def export_model(
     check: bool,
     data: object,
     overwrite: bool,
+    author: str | None,
     timeout: float,
     progress: bool,
 ) -> ExportedModel:
@@ -57,6 +61,10 @@ def export_model(
         raise KzooError("must be a positive number of seconds.", argument="timeout", value=timeout)
     if not isinstance(path, str | os.PathLike):
         raise KzooError("must be the path of the folder to write.", argument="path", value=path)
+    if author is not None and not (author.isprintable() and 0 < len(author) <= _AUTHOR):
+        raise KzooError(
+            f"must be a line of 1 to {_AUTHOR} characters.", argument="author", value=author
+        )
     if data is not None and not quantize:
         raise KzooError(
             "is only used to calibrate and score quantized files. Remove it, or pass quantize=.",
@@ -77,11 +85,17 @@ def export_model(
         )
     path = Path(path)
     before = _existing_export(path, subject, overwrite)
+    if author is None:
+        author = before.manifest.author if before is not None else ""
     # 2. Convert and verify in a staging folder.
     say = (lambda line: print(line, file=sys.stderr)) if progress else lambda line: None
     with new_folder(path) as (folder, work):
         job = ConversionJob.of(
-            subject, folder, work, version=_next_version(path), about=_about(subject.run)
+            subject,
+            folder,
+            work,
+            version=_next_version(path),
+            about=_about(subject.run) | {"author": author},
         )
         if quantize:
             say(write_sample(subject, data, work / "sample.npz"))
@@ -236,6 +250,7 @@ def _manifest(
         spec=spec | {"kzoo": network_facts["versions"]["kzoo"]},
         parameters=network_facts["parameters"],
         row_bytes=network_facts["row_bytes"],
+        author=about["author"],
         inputs=[{k: input_spec[k] for k in ("name", "shape", "dtype", "meaning")}],
         outputs=[dict(name=subject.kind, shape=network_facts["answer"], kind=subject.kind)],
         labels=list(subject.labels),

@@ -128,6 +128,7 @@ class Manifest:
         typical: an encoded row of medians and most frequent categories of the training rows, with which explanations
             compare; empty if the preprocessor has them, or if they are not known.
         row_bytes: bytes of the outputs of all layers for a row, which limit the rows of a batch; 0 if not known.
+        author: who exported it, as they named themselves; "" if they did not.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Manifest:
     origin: dict = field(default_factory=dict)
     typical: list = field(default_factory=list)
     row_bytes: int = 0
+    author: str = ""
 
     @classmethod
     def read(cls, document: Json) -> "Manifest":

@@ -1,4 +1,4 @@
-"""Translations of the command line's help and of `callbacks.teaching`, into the language of `$KZOO_LANG`.
+"""Translations: the command line's help and `callbacks.teaching`, into the language of `$KZOO_LANG`; limits of models.
 
 `$LANG` is not read: it would change output that scripts parse. The English sentence is the key of a gettext catalogue
 in `kzoo/locale/`; a sentence without a translation stays English. `python .ci/translations.py` updates the catalogues.
@@ -28,13 +28,17 @@ def language() -> str:
     return name
 
 
-def translator(domain: str) -> Callable[[str], str]:
-    """Return the function that translates the messages of a domain, `help` or `teaching`, into `language()`.
+def translator(domain: str, into: str | None = None) -> Callable[[str], str]:
+    """Return the function that translates the messages of a domain: `help`, `teaching` or `limits`.
+
+    Args:
+        domain: name of the catalogue.
+        into: one of `LANGUAGES`; None means `language()`.
 
     Raises:
         KzooError: the language is not supported.
     """
-    catalogue = gettext.translation(domain, LOCALE, [language()], fallback=True)
+    catalogue = gettext.translation(domain, LOCALE, [into or language()], fallback=True)
     # gettext translates "" to the catalogue's header
     return lambda message: message and catalogue.gettext(message)
 

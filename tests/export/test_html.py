@@ -53,6 +53,7 @@ ASK = """async ([cases]) => {
   }
   return answers;
 }"""
+AUTHOR = "Ada L., ada at example.org"
 OF_STEPS = """([model, outputs, options]) => outputs.map((row, index) =>
   kzooEngine.responseOf(model, kzooEngine.predictionOf(model, row, options), { top: 20, ...options }, index))"""
 
@@ -80,7 +81,8 @@ def pages(home, warm_python, tmp_path_factory):
             epochs=3,
             **options,
         )
-        exports[name] = export(warm_python, run, folder / name, ["onnx", "html", "html_folder"])
+        formats = ["onnx", "html", "html_folder"]
+        exports[name] = export(warm_python, run, folder / name, formats, author=AUTHOR)
     return exports
 
 
@@ -211,6 +213,8 @@ def test_the_first_screen_is_answered_and_follows_the_fields(pages, visit):
     assert_mentions(page.locator("header.head").inner_text(), "Nothing leaves this page")
     assert_mentions(page.locator(".score").inner_text(), "always the most frequent")
     assert_mentions(page.locator(".limits").inner_text(), "Fairness")
+    assert_mentions(page.locator("main").inner_text(), AUTHOR)
+    assert AUTHOR in (pages["classes"].path / "README.md").read_text("utf-8")
     page.get_by_label("age").fill("79")
     page.get_by_label("income").focus()
     page.wait_for_function(
@@ -229,6 +233,20 @@ def test_the_first_screen_is_answered_and_follows_the_fields(pages, visit):
         f"() => document.querySelector('.copy').innerText.includes({text('copied')!r})"
     )
     tab.behaved()
+
+
+def test_limits_and_author_are_shown_in_both_languages(pages, visit):
+    tab = visit(pages["classes"], locale="zh-CN")
+    tab.answer()
+    assert_mentions(
+        tab.page.locator("main").inner_text(),
+        text("exportedBy", "zh", author=AUTHOR, date=pages["classes"].manifest.created),
+    )
+    shown = tab.page.locator(".limits").inner_text()
+    assert "2 个类别" in shown and "公平" in shown
+    assert not re.search("[a-z]{4}", shown)
+    tab.page.locator("#language").click()
+    assert_mentions(tab.page.locator(".limits").inner_text(), "2 classes", "Fairness")
 
 
 @pytest.mark.parametrize("name", ["classes", "values"])

@@ -197,15 +197,11 @@ class Problem:
         """Return whether the problem has all facts that something needs, and none of those that it lacks."""
         return self.facts.issuperset(needs) and self.facts.isdisjoint(lacks)
 
-    def limits(self, labels: Sequence[str]) -> list[str]:
-        """Return sentences on what predictions cannot be relied on for, for model cards.
-
-        Args:
-            labels: names of the classes or labels.
-        """
+    def limits(self) -> list[str]:
+        """Return sentences on what predictions cannot be relied on for, with `{count}` for the number of classes."""
         lines = self._stated("limits")
         lines += self._stated("limits_of_forecasts") if self.ordered else ()
-        return [line.format(count=len(labels)) for line in lines]
+        return list(lines)
 
     def outputs_text(self, config: Config, training: TrainingSettings) -> str:
         """Return what the outputs of a network with these settings are."""

@@ -41,8 +41,8 @@ TASK = Task(
     postprocess=("label_thresholds",),
     predicts="labels",
     limits=(
-        "A label is predicted from its probability on that `kzoo.json` has as its threshold; files return "
-        "probabilities only. An input without any of these labels gets none.",
+        "A label is predicted if its probability reaches the threshold of this label, which `kzoo.json` has. An input "
+        "that reaches none gets no label.",
     ),
     outputs_text=_outputs_text,
 )

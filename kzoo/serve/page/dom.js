@@ -52,6 +52,11 @@ export function translate() {
   }
 }
 
+/** Return the text of `{en, zh}` in the language of the page. */
+export function inLanguage(texts) {
+  return texts[language];
+}
+
 /** Return a text of the page with its placeholders replaced; numbers are formatted for the language. */
 export function translated(key, values = {}) {
   const text = STRINGS[key][LANGUAGES.indexOf(language)];

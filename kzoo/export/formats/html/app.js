@@ -2,7 +2,7 @@
 
 import { headPart, scorePart } from "./about.js";
 import { writeCsv } from "./csv.js";
-import { languageButton, make, say, translate } from "./dom.js";
+import { inLanguage, languageButton, make, say, translate } from "./dom.js";
 import { predictionPart } from "./inputs.js";
 import { facts, greeting } from "./local.js";
 
@@ -15,10 +15,10 @@ languageButton(document.getElementById("language"));
 translate();
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault()); // a file dropped beside a drop zone must not replace the page
 document.title = `${facts.name} · kzoo`;
+const exported = make("p", { class: "note", say: facts.author ? ["exportedBy", { author: facts.author, date: facts.created }] : ["exportedOn", { date: facts.created }] });
 const part = predictionPart({ ...facts, isLocal: true }, "", () => {});
 const stays = make("p", { class: "stays", say: greeting });
-main.replaceChildren(headPart(facts, stays), ...[scorePart(facts)].filter(Boolean), make("h2", { say: "try" }), part.element, limitsPart());
-document.getElementById("bottom").append(make("span", { say: ["exportedOn", { date: facts.created }] }));
+main.replaceChildren(headPart(facts, stays), exported, ...[scorePart(facts)].filter(Boolean), make("h2", { say: "try" }), part.element, limitsPart());
 for (const name of ["input", "change"]) part.element.addEventListener(name, followFields);
 if (facts.input.facts.includes("columns") && facts.example !== null) { // the example
   if (facts.input.facts.includes("steps")) part.element.querySelector("textarea").value = writeCsv(facts.example);
@@ -37,6 +37,6 @@ function followFields({ type, target }) {
 /** Return what the model is not for, and where its data comes from. */
 function limitsPart() {
   const { source, licence } = facts.origin;
-  return make("section", { class: "limits" }, make("h2", { say: "limits" }), make("ul", { lang: "en" }, ...facts.limits.map((text) => make("li", { text }))),
+  return make("section", { class: "limits" }, make("h2", { say: "limits" }), make("ul", {}, ...facts.limits.en.map((text, index) => make("li", { say: ["plainly", { text: () => inLanguage(facts.limits)[index] }] }))),
     source ? make("p", { class: "note", say: ["dataFrom", { source, licence }] }) : null);
 }

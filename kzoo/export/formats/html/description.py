@@ -32,6 +32,7 @@ from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.problems.tasks import Problem, problem, problem_for
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
+from kzoo.utils.i18n import LANGUAGES
 from kzoo.zoo.results.score_facts import score_facts, trained_on
 
 if TYPE_CHECKING:
@@ -365,7 +366,11 @@ def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
         explains=stored["reader"].get("typical") is not None,
         trained_on=trained_on(data),
         score=score_facts(spec, about["metrics"], about["baselines"]),
-        limits=limits(spec, data, about["metrics"], stored["classes"]),
+        author=about["author"],
+        limits={
+            into: limits(spec, data, about["metrics"], stored["classes"], into)
+            for into in LANGUAGES
+        },
         origin=about["origin"],
         example=_example(network, reader, stored["reader"], form),
     )

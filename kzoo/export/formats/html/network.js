@@ -61,6 +61,7 @@ export function network(description, weights) {
   const arrays = [new Float32Array(description.memory), new Float32Array(weights), x, y];
   const run = sequence(description.steps, arrays);
   return (row) => {
+    if (row.length !== x.length) throw new RangeError(`A row has ${row.length} numbers, and the network takes ${x.length}.`);
     x.set(row);
     run();
     return y.slice();

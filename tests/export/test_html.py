@@ -1032,6 +1032,29 @@ def test_the_line_of_a_folder_shows_its_page_in_another(pages, site, chromium):
         shown.get_by_text("%").first.wait_for()
 
 
+@pytest.mark.parametrize(
+    ("file", "flags", "shown"),
+    [
+        ("html/model.html", "allow-scripts allow-forms", "%"),
+        ("html/model.html", "allow-scripts", "noForms"),
+        ("html_folder/index.html", "allow-scripts allow-forms allow-same-origin", "%"),
+        ("html_folder/index.html", "allow-scripts allow-forms", "filesMissing"),
+    ],
+)
+def test_a_sandbox_has_an_answer_or_a_line(file, flags, shown, pages, site, chromium):
+    url, _ = site
+    host = pages["classes"].path / "sandbox.html"
+    host.write_text(f'<!doctype html><iframe sandbox="{flags}" src="{file}"></iframe>')
+    with chromium.new_context(locale="en-US") as context:
+        page = context.new_page()
+        page.goto(f"{url}/classes/sandbox.html")
+        frame = page.frame_locator("iframe")
+        if shown == "%":
+            frame.locator(".shown").get_by_text("%").first.wait_for()
+        else:
+            frame.get_by_text(text(shown)).wait_for()
+
+
 def test_the_policy_of_a_folder_allows_its_own_files(pages, site, chromium):
     folder = pages["classes"].path / "html_folder"
     content = (folder / "index.html").read_text("utf-8")

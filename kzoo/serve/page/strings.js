@@ -267,9 +267,10 @@ export const STRINGS = {
 
   nothingLeaves: ["Nothing leaves this page: the model runs in your browser, without a network.", "任何数据都不会离开本页面：模型在您的浏览器中计算，不需要网络。"],
   computesHere: ["What you enter stays in this page: the model runs in your browser.", "您输入的内容只留在本页面：模型在您的浏览器中计算。"],
-  filesMissing: ["The files of this page cannot be loaded. Open it from a web server, with all of its files beside it.", "无法读取本页面的文件。请从网站服务器打开，并保持所有文件在同一文件夹中。"],
+  filesMissing: ["The files of this page cannot be loaded. Open it from a web server, with all of its files beside it; a frame with a sandbox attribute needs allow-same-origin.", "无法读取本页面的文件。请从网站服务器打开，并保持所有文件在同一文件夹中；带 sandbox 属性的 iframe 还需要 allow-same-origin。"],
   exportedOn: ["Exported on {date}.", "导出日期：{date}。"],
   exportedBy: ["Exported by {author} on {date}.", "导出者：{author}；日期：{date}。"],
+  noForms: ["This page cannot predict: the frame around it forbids forms. Add allow-forms to its sandbox attribute.", "此页面无法预测：外层 iframe 禁止提交表单。请在其 sandbox 属性中加上 allow-forms。"],
   limits: ["Limits", "局限"],
   dataFrom: ["Data: {source}. Licence: {licence}.", "数据：{source}。许可：{licence}。"],
   rowsDone: ["{n} of {all} rows.", "已完成 {n} 行，共 {all} 行。"],

@@ -18,11 +18,25 @@ document.title = `${facts.name} · kzoo`;
 const exported = make("p", { class: "note", say: facts.author ? ["exportedBy", { author: facts.author, date: facts.created }] : ["exportedOn", { date: facts.created }] });
 const part = predictionPart({ ...facts, isLocal: true }, "", () => {});
 const stays = make("p", { class: "stays", say: greeting });
-main.replaceChildren(headPart(facts, stays), exported, ...[scorePart(facts)].filter(Boolean), make("h2", { say: "try" }), part.element, limitsPart());
+main.replaceChildren(headPart(facts, stays), exported, ...(formsAreAllowed() ? [] : [make("p", { class: "warning", say: "noForms" })]), ...[scorePart(facts)].filter(Boolean), make("h2", { say: "try" }), part.element, limitsPart());
 for (const name of ["input", "change"]) part.element.addEventListener(name, followFields);
 if (facts.input.facts.includes("columns") && facts.example !== null) { // the example
   if (facts.input.facts.includes("steps")) part.element.querySelector("textarea").value = writeCsv(facts.example);
   part.element.querySelector("form").requestSubmit();
+}
+
+/** Return whether the page may submit forms: a frame with `sandbox` may forbid it, and then nothing happens. */
+function formsAreAllowed() {
+  const form = make("form", { hidden: true });
+  let isAllowed = false;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    isAllowed = true;
+  });
+  document.body.append(form);
+  form.requestSubmit();
+  form.remove();
+  return isAllowed;
 }
 
 /** Predict again when a field of a row or the confidence was changed, or a slider moves. */

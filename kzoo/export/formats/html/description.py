@@ -4,6 +4,7 @@ No row of the data is stored: a category of fewer than five training rows become
 sets and intervals are made, only those at the levels that the page offers are stored, rounded up.
 """
 
+import base64
 import hashlib
 import secrets
 import time
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 FEWEST = 5  # training rows of a category whose name is stored
 _COUNTED = 100_000  # training rows among which categories were counted, see `kzoo.data.statistics`
-_HASH_DIGITS = 12
+_HASH_BYTES = 6
 _LEVELS = (0.8, 0.9, 0.95, 0.99)  # that the page offers
 _SCORE_DIGITS = 7
 _MOST_NUMBERS = 1000  # of an example of arrays
@@ -253,20 +254,22 @@ def _hidden(code_of: Mapping[str, int], known: Mapping[str, int]) -> JsonObject:
     """
     readable = set(known.values())
     salt = secrets.token_hex(16)
-    hashed = {
-        hashlib.sha256(f"{salt}{word}".encode()).hexdigest()[:_HASH_DIGITS]: code
-        for word, code in code_of.items()
-        if code not in readable
-    }
+    words = sorted((code, word) for word, code in code_of.items() if code not in readable)
+    codes = [code for code, _ in words]
+    hashes = [hashlib.sha256(f"{salt}{word}".encode()).digest()[:_HASH_BYTES] for _, word in words]
+    is_counted = codes == list(range(codes[0], codes[0] + len(codes))) if codes else True
     return dict(
         values=list(known),
         codes=list(known.values()),
         spellings=[
             [word, code] for word, code in code_of.items() if code in readable and word not in known
         ],
-        isHashed=bool(hashed),
-        hashed=hashed,
-        salt=salt,
+        hashed=dict(
+            salt=salt,
+            hashes=base64.b64encode(b"".join(hashes)).decode(),
+            first=codes[0] if codes else 0,
+            codes=None if is_counted else codes,  # None: from `first` on, in steps of 1
+        ),
     )
 
 
@@ -389,7 +392,7 @@ def _form(reader: Any, stored: JsonObject, statistics: Mapping[str, Any]) -> Jso
             field |= dict(
                 values=names,
                 default=field["default"] if field["default"] in names else next(iter(names), None),
-                others=columns[field["name"]]["isHashed"],
+                others=bool(columns[field["name"]]["hashed"]["hashes"]),
             )
         elif field["kind"] == "number" and (edges := ranges.get(field["name"])):
             # from the first decile to the last, roughly: they are cells of rows

@@ -109,13 +109,6 @@ function numbersOf(inputs, shape) {
   return [x, flat.length];
 }
 
-/** Return the bytes of a text in base64. */
-export function bytesOf(base64) {
-  const text = atob(base64), bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
-  return bytes;
-}
-
 /** Answer messages to a worker: first the stored model, then a task ("predict" or "explain") and its input. */
 export function answerMessages(scope) {
   let model = null;

@@ -17,6 +17,13 @@ export function checkFinite(x, width) {
   if (infinite >= 0) throw new ModelError(`Input ${Math.floor(infinite / width) + 1} contains NaN or infinity. Fill in these values, or leave the input out.`);
 }
 
+/** Return the bytes of a text in base64. */
+export function bytesOf(base64) {
+  const text = atob(base64), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
 export function strip(text) {
   return text.replace(LEADING, "").replace(TRAILING, "");
 }

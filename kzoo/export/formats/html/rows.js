@@ -3,12 +3,12 @@
 import { datePart, dayFirstOfNewRows, localTimes, minutesIn, toDates, zoneNotes } from "./dates.js";
 import { hint } from "./near_names.js";
 import { MISSING, possibleNumbers, readNumbers, textsOf, unseenThousands } from "./numbers.js";
-import { checkFinite, general, listed, ModelError, plural, repr, shown, strip } from "./python.js";
+import { bytesOf, checkFinite, general, listed, ModelError, plural, repr, shown, strip } from "./python.js";
 import { sha256 } from "./sha256.js";
 import { hashedIds } from "./tokens.js";
 
 const MOST = 12, SHOWN = 3, MIN_UNREAD = 5;
-const HASH_DIGITS = 12;
+const HASH_BYTES = 6;
 const DECIMAL_NAMES = { ",": "commas", ".": "points" };
 
 /** Return a table of objects with a cell each per column: numbers, texts, or null. */
@@ -102,13 +102,26 @@ function textIds(column, cells) {
 }
 
 const codes = new WeakMap(); // a stored vocabulary -> word -> code
+const hashedCodes = new WeakMap(); // a stored vocabulary -> hash -> code
 
 /** Return the code of a word of a column, or of a token of a vocabulary, some of which are stored as hashes; 0 for others. */
 export function codeIn(stored, word) {
   if (!codes.has(stored)) codes.set(stored, new Map([...stored.values.map((value, i) => [value, stored.codes[i]]), ...stored.spellings]));
   const known = codes.get(stored);
-  if (!known.has(word)) known.set(word, stored.isHashed ? stored.hashed[sha256(`${stored.salt}${word}`).slice(0, HASH_DIGITS)] ?? 0 : 0);
+  if (!known.has(word)) known.set(word, stored.hashed.hashes ? hashedCode(stored.hashed, word) : 0);
   return known.get(word);
+}
+
+function hashedCode(hashed, word) {
+  if (!hashedCodes.has(hashed)) {
+    const bytes = bytesOf(hashed.hashes), known = new Map();
+    for (let i = 0; i < bytes.length / HASH_BYTES; i += 1) {
+      const hash = Array.from(bytes.subarray(HASH_BYTES * i, HASH_BYTES * (i + 1)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+      known.set(hash, hashed.codes ? hashed.codes[i] : hashed.first + i);
+    }
+    hashedCodes.set(hashed, known);
+  }
+  return hashedCodes.get(hashed).get(sha256(`${hashed.salt}${word}`).slice(0, 2 * HASH_BYTES)) ?? 0;
 }
 
 function valuesOf(column, cells, decimal) {

@@ -45,7 +45,7 @@ Target half, of tasks with an `option`:
 Tasks of this folder are discovered by listing it, those of installed packages by the entry-point group `kzoo.tasks`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module

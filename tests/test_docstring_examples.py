@@ -94,22 +94,33 @@ def entries(text):
 
 
 def raised(function, seen=()):
-    """Return the names of kzoo's errors that a function raises, itself or by functions of its module."""
+    """Return the names of kzoo's errors that a function raises, itself or by functions and methods beside it."""
     function = inspect.unwrap(function)
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
+    except (OSError, TypeError, SyntaxError):  # made by a decorator
         return set()
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             names |= {ast.unparse(node.exc.func).rpartition(".")[2]} & set(OUR_ERRORS)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            called = getattr(function, "__globals__", {}).get(node.func.id)
-            own = inspect.isfunction(called) and called.__module__ == function.__module__
-            if own and called not in seen:
-                names |= raised(called, (*seen, function, called))
+        called = isinstance(node, ast.Call) and beside(function, node.func)
+        if called and called not in seen:
+            names |= raised(called, (*seen, called))
     return names
+
+
+def beside(function, called):
+    """Return the function of the same module, or the method of the same class, that an expression names; else None."""
+    module = sys.modules[function.__module__]
+    if isinstance(called, ast.Attribute) and ast.unparse(called.value) == "self":
+        owner = getattr(module, function.__qualname__.partition(".")[0], None)
+        value = vars(owner).get(called.attr) if inspect.isclass(owner) else None
+    else:
+        value = getattr(module, ast.unparse(called), None)
+        if getattr(value, "__module__", "") != module.__name__:
+            return None
+    return value if inspect.isfunction(value) else None
 
 
 def missing(value):
@@ -125,7 +136,8 @@ def missing(value):
     if re.search(r"\b(arXiv|doi):\S", docstring):
         lacks.append("an address that begins with https:// in place of arXiv: or doi:")
     if isinstance(value, property | cached_property):
-        return lacks
+        function = getattr(value, "fget", None) or value.func
+        return [*lacks, *unnamed(raised(function), parts)]
     errors = set()
     function = value
     if inspect.isclass(value):
@@ -154,9 +166,12 @@ def missing(value):
             lacks.append("Returns")
         elif ARRAY.search(str(signature.return_annotation)) and not SHAPE.search(says + intro):
             lacks.append("the shape of what is returned")
-    named = parts.get("Raises", "")
-    lacks += [f"Raises: {error}" for error in sorted(errors) if error not in named]
-    return lacks
+    return [*lacks, *unnamed(errors, parts)]
+
+
+def unnamed(errors, parts):
+    """Return an entry for each error that the section `Raises` does not name."""
+    return [f"Raises: {error}" for error in sorted(errors) if error not in parts.get("Raises", "")]
 
 
 def all_missing(name, value):

@@ -3,6 +3,8 @@
 import inspect
 from importlib import import_module
 
+from numpy.typing import ArrayLike
+
 # The modules whose names are public, with a sentence for the list; CONTRIBUTING.md promises their compatibility.
 MODULES = {
     "kzoo": "Train, tune, check, predict, export: every function and type at the top level.",
@@ -75,6 +77,14 @@ def _page(full_name, value):
     return "\n".join([*lines, *(f"   {option}" for option in options), "```", ""])
 
 
+def _shortened(signature):
+    """Return a signature that names `ArrayLike`, in place of the types that NumPy defines it by."""
+    for written in (repr(ArrayLike), inspect.formatannotation(ArrayLike)):
+        optional = written.removesuffix("]") + ", NoneType]"
+        signature = signature.replace(optional, "ArrayLike | None").replace(written, "ArrayLike")
+    return signature
+
+
 def twin(full_name: str) -> str:
     """Return the page of a public name as plain Markdown: its signature and its docstring, which is Markdown."""
     module_name, _, name = full_name.rpartition(".")
@@ -94,7 +104,7 @@ def twin(full_name: str) -> str:
         if member is not value:
             lines += [f"## {title}", ""]
         try:
-            signature = str(inspect.signature(member))
+            signature = _shortened(str(inspect.signature(member)))
         except (TypeError, ValueError):
             signature = ""
         lines += ["```python", f"{title}{signature}", "```", "", inspect.getdoc(member) or "", ""]

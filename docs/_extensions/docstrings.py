@@ -1,6 +1,9 @@
 """Docstrings of kzoo (Markdown with sections of Google style) as reStructuredText, for autodoc and napoleon."""
 
 import re
+from functools import cache
+
+import api_pages
 
 _SECTIONS = (
     "Args:",
@@ -20,7 +23,8 @@ _ITEM = re.compile(r"\s*(?:[*-]|\d+\.) ")
 def rst(lines: list[str]) -> list[str]:
     """Return the lines of a docstring as reStructuredText.
 
-    Backticks become literals, tables with bars list tables, and indented blocks outside of sections code.
+    Backticks become literals, or links of public names; tables with bars become list tables, and indented blocks
+    outside of sections code.
     """
     result: list[str] = []
     number, in_section = 0, False
@@ -100,7 +104,8 @@ def _inline(text):
     for match in re.finditer(rf"{_CODE.pattern}|{_LINK.pattern}", text[len(head) :]):
         result.append(_escaped(text[position : match.start() + len(head)]))
         if match[1] is not None:
-            result.append(f"``{match[1]}``")
+            literal = f":py:obj:`{match[1]}`" if match[1] in _public() else f"``{match[1]}``"
+            result.append(literal)
         else:
             result.append(f"`{match[2]} <{match[3]}>`__")
         position = match.end() + len(head)
@@ -108,6 +113,12 @@ def _inline(text):
             result.append("\\ ")
     result.append(_escaped(text[position:]))
     return "".join(result)
+
+
+@cache
+def _public():
+    names = api_pages.public_names()
+    return {f"{module}.{name}" for module in names for name in names[module]}
 
 
 def _escaped(text):

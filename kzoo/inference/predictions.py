@@ -527,6 +527,9 @@ class Predictions:
 
         The columns that name a row are those of `columns()`; then follow `sample`, the number of the path from 1, and a
         column for each target.
+
+        Raises:
+            KzooError: there are no paths, because `samples` was not passed to `predict`.
         """
         rows, number, targets, samples = self._sample_table()
         table: Columns = {name: list(column) * len(samples) for name, column in rows.items()}
@@ -553,6 +556,9 @@ class Predictions:
         Args:
             file: the stream.
             spreadsheet_safe: see `write_csv`.
+
+        Raises:
+            KzooError: as `sample_columns`.
         """
         columns, number, targets, samples = self._sample_table()
         columns = self._with_written_times(columns)

@@ -152,6 +152,9 @@ def finish(
         figure: a matplotlib `Figure`.
         folder: the folder of both files; the default is `--out`, else `runs/NAME`.
 
+    Raises:
+        KzooError: a file cannot be written.
+
     Examples:
         >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
         >>> import sys

@@ -238,6 +238,9 @@ class Search:
 
         They include what was adapted to the data (classes, columns, scaling), so `kzoo.build` returns the same network.
         For models of a function, these are the hyperparameters: `hp.values` of the best trial.
+
+        Raises:
+            KzooError: no trial has a score, or the search is one of "auto".
         """
         self._refuse_auto("best_config()")
         if self.request.has_custom_models:
@@ -258,7 +261,11 @@ class Search:
         return {name: setting for name, setting in overrides.items() if name not in unused}
 
     def best_spec(self) -> JsonObject:
-        """Return the specification of the best trial's network: family and resolved settings."""
+        """Return the specification of the best trial's network: family and resolved settings.
+
+        Raises:
+            KzooError: no trial has a score, or the search is one of "auto".
+        """
         self._refuse_auto("best_spec()")
         return self.spec_of(self.best_trial())
 

@@ -213,7 +213,11 @@ class Run:
 
     @cached_property
     def config(self) -> JsonObject:
-        """The content of `config.json`: model, data, versions."""
+        """The content of `config.json`: model, data, versions.
+
+        Raises:
+            KzooError: the file is missing, damaged or of a later kzoo.
+        """
         config = self._read("config.json", Mapping)
         check_format(config, self.path / "config.json")
         config = with_current_names(config)
@@ -280,12 +284,20 @@ class Run:
 
     @property
     def summary(self) -> JsonObject:
-        """Scores of the best weights on the test split, seconds, samples per second, parameters."""
+        """Scores of the best weights on the test split, seconds, samples per second, parameters.
+
+        Raises:
+            KzooError: the file is missing or damaged.
+        """
         return self._read("summary.json", summary_form(self.problem.task.form))
 
     @property
     def preprocessing(self) -> JsonObject:
-        """How raw inputs become inputs of the model: the content of `preprocessing.json`."""
+        """How raw inputs become inputs of the model: the content of `preprocessing.json`.
+
+        Raises:
+            KzooError: the file is missing or damaged.
+        """
         return self._read(
             "preprocessing.json",
             lambda reader, where: preprocessor_mismatch(reader, self.spec.config),
@@ -293,7 +305,11 @@ class Run:
 
     @property
     def postprocessing(self) -> list[dict[str, Any]]:
-        """The learned postprocessing steps (see `kzoo.inference.postprocessors`); empty without any."""
+        """The learned postprocessing steps (see `kzoo.inference.postprocessors`); empty without any.
+
+        Raises:
+            KzooError: the file is missing or damaged.
+        """
         return self._read(POSTPROCESSING, [STEP]) if (self.path / POSTPROCESSING).is_file() else []
 
     @property
@@ -346,7 +362,11 @@ class Run:
 
     @cached_property
     def history(self) -> dict[str, list[float | None]]:
-        """One list per column of `history.csv`, an entry for each epoch; empty for an ensemble."""
+        """One list per column of `history.csv`, an entry for each epoch; empty for an ensemble.
+
+        Raises:
+            KzooError: the run stopped before its first epoch ended, or `history.csv` is damaged.
+        """
         try:
             with open(self.path / "history.csv", encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file, strict=True))
@@ -367,7 +387,11 @@ class Run:
 
     @property
     def model_file(self) -> Path:
-        """The file with the best weights."""
+        """The file with the best weights.
+
+        Raises:
+            KzooError: the run stopped before its first epoch ended.
+        """
         file = self.path / "best.keras"
         if not file.is_file():
             raise KzooError(

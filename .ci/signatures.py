@@ -8,6 +8,7 @@ import ast
 import inspect
 import subprocess
 import sys
+import textwrap
 from importlib import import_module
 from pathlib import Path
 
@@ -96,7 +97,8 @@ def stub() -> str:
         written = [node for node in tree.body if getattr(node, "name", "") == name]
         for definition in written[:-1] or written:  # without the code of overloads
             definitions.append(_with_options(definition, getattr(kzoo, name)))
-        definitions[-1].body.insert(0, ast.Expr(ast.Constant(getattr(kzoo, name).__doc__)))
+        docstring = textwrap.indent(f"{getattr(kzoo, name).__doc__}\n", "    ").strip() + "\n    "
+        definitions[-1].body.insert(0, ast.Expr(ast.Constant(docstring)))
         known = _imports(module, tree) | _imports(data_arguments.__name__, _TABLE)
         used = {
             node.id

@@ -57,7 +57,8 @@ def pages() -> dict[str, str]:
         lists.append("")
     toctree = ["```{toctree}", ":hidden:", ":glob:", "", "kzoo*", "```", ""]
     introduction = (
-        "Every public name of kzoo. Each is imported from the module under which it is listed here."
+        "Every public name of kzoo. Each is imported from the module under which it is listed here. Examples assume "
+        "`import kzoo` and `import numpy as np`, and files such as `churn.csv` in the folder; tests run them."
     )
     result["reference/api/index.md"] = "\n".join(
         ["# Python", "", introduction, "", *lists, *toctree]

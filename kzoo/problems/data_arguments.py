@@ -7,7 +7,7 @@ it: a new option is a field here and the code that uses it. Standard library onl
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
-from inspect import Parameter, signature
+from inspect import Parameter, cleandoc, signature
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from kzoo.utils import argument_checks
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 DateOrder: TypeAlias = Literal["day-first", "month-first"]
 SplitOrder: TypeAlias = Literal["random", "time"]
-_WIDTH = 120  # columns of a docstring
+_WIDTH = 116  # columns of a docstring, without its indentation in the stub
 _PLACEHOLDER = "{data_options}"
 
 
@@ -587,8 +587,9 @@ def with_data_options(
         function.__signature__ = written.replace(parameters=parameters)  # type: ignore[attr-defined]
         if function.__doc__ is not None:  # None with `python -OO`
             entries = [_entry(name, OPTIONS[option].meaning) for name, option in taken.items()]
-            function.__doc__ = function.__doc__.replace(
-                f"        {_PLACEHOLDER}", "\n".join(entries)
+            # Python 3.13 and later remove the indentation themselves
+            function.__doc__ = cleandoc(function.__doc__).replace(
+                f"    {_PLACEHOLDER}", "\n".join(entries)
             )
         return function
 
@@ -600,8 +601,8 @@ def _entry(name: str, meaning: str) -> str:
     return textwrap.fill(
         f"{name}: {meaning}",
         _WIDTH,
-        initial_indent=" " * 8,
-        subsequent_indent=" " * 12,
+        initial_indent=" " * 4,
+        subsequent_indent=" " * 8,
         break_long_words=False,
         break_on_hyphens=False,
     )

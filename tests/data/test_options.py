@@ -36,7 +36,7 @@ def test_a_function_takes_the_options_of_data_by_their_names_and_defaults(name):
         if called in parameters:
             assert parameters[called].default == OPTIONS[option], called
             assert parameters[called].kind is inspect.Parameter.KEYWORD_ONLY, called
-            assert f"\n        {called}: " in getattr(kzoo, name).__doc__, called
+            assert f"\n    {called}: " in getattr(kzoo, name).__doc__, called
 
 
 def test_a_wrong_name_is_refused_with_the_nearest():

@@ -149,7 +149,7 @@ def missing(value):
     errors |= raised(function)
     signature = inspect.signature(value)
     for name, parameter in signature.parameters.items():
-        if name == "self":
+        if name in ("self", "cls"):
             continue
         if name not in described:
             lacks.append(f"Args: {name}")

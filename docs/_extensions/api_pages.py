@@ -16,9 +16,18 @@ MODULES = {
     "kzoo.recipes": "Helpers of the scripts in the gallery.",
 }
 
+# Types that public functions take or return, module -> names.
+TYPES = {
+    "kzoo.data": ["Split"],
+    "kzoo.data.splits": ["Fold"],
+    "kzoo.checks": ["Findings", "Finding"],
+    "kzoo.inference.explanations": ["Explanation"],
+    "kzoo.tuning.spaces.space": ["Space"],
+}
+
 
 def public_names() -> dict[str, list[str]]:
-    """Return module -> its public names, without modules; `kzoo.export` is both a module and a function."""
+    """Return module -> its names in the reference, without modules; `kzoo.export` is both a module and a function."""
     names = {}
     for name in MODULES:
         module = import_module(name)
@@ -27,7 +36,7 @@ def public_names() -> dict[str, list[str]]:
         names[name] = [
             each for each, value in values if callable(value) or not inspect.ismodule(value)
         ]
-    return names
+    return names | TYPES
 
 
 def summary(value: object) -> str:
@@ -38,23 +47,18 @@ def summary(value: object) -> str:
 
 def pages() -> dict[str, str]:
     """Return the path of each page -> its text."""
-    result, lists = {}, []
-    for module_name, names in public_names().items():
-        module = import_module(module_name)
-        lists += [
-            f"## {module_name}",
-            "",
-            MODULES[module_name],
-            "",
-            "| name | what it does |",
-            "|---|---|",
-        ]
-        for name in names:
-            full_name = f"{module_name}.{name}"
-            value = getattr(module, name)
-            lists.append(f"| [`{name}`]({full_name}.md) | {summary(value)} |")
-            result[f"reference/api/{full_name}.md"] = _page(full_name, value)
-        lists.append("")
+    names = public_names()
+    full_names = [f"{module}.{name}" for module in names for name in names[module]]
+    result = {
+        f"reference/api/{full_name}.md": _page(full_name, _value(full_name))
+        for full_name in full_names
+    }
+    lists = []
+    for module_name, sentence in MODULES.items():
+        rows = {name: f"{module_name}.{name}" for name in names[module_name]}
+        lists += _list(module_name, sentence, rows)
+    types = {f"{module}.{name}": f"{module}.{name}" for module in TYPES for name in TYPES[module]}
+    lists += _list("Other types", "Public functions take or return them.", types)
     toctree = ["```{toctree}", ":hidden:", ":glob:", "", "kzoo*", "```", ""]
     introduction = (
         "Every public name of kzoo. Each is imported from the module under which it is listed here. Examples assume "
@@ -64,6 +68,21 @@ def pages() -> dict[str, str]:
         ["# Python", "", introduction, "", *lists, *toctree]
     )
     return result
+
+
+def _value(full_name):
+    module, _, name = full_name.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def _list(title, sentence, rows):
+    """Return the lines of a section with a table of names; `rows` is the text of a link -> the full name."""
+    head = [f"## {title}", "", sentence, "", "| name | what it does |", "|---|---|"]
+    table = [
+        f"| [`{text}`]({full_name}.md) | {summary(_value(full_name))} |"
+        for text, full_name in rows.items()
+    ]
+    return [*head, *table, ""]
 
 
 def _page(full_name, value):
@@ -88,8 +107,7 @@ def _shortened(signature):
 
 def twin(full_name: str) -> str:
     """Return the page of a public name as plain Markdown: its signature and its docstring, which is Markdown."""
-    module_name, _, name = full_name.rpartition(".")
-    value = getattr(import_module(module_name), name)
+    name, value = full_name.rpartition(".")[2], _value(full_name)
     lines = [f"# {full_name}", ""]
     members = [(name, value)]
     if inspect.isclass(value):

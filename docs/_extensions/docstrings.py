@@ -104,8 +104,8 @@ def _inline(text):
     for match in re.finditer(rf"{_CODE.pattern}|{_LINK.pattern}", text[len(head) :]):
         result.append(_escaped(text[position : match.start() + len(head)]))
         if match[1] is not None:
-            literal = f":py:obj:`{match[1]}`" if match[1] in _public() else f"``{match[1]}``"
-            result.append(literal)
+            target = _target(match[1])
+            result.append(f":py:obj:`{match[1]} <{target}>`" if target else f"``{match[1]}``")
         else:
             result.append(f"`{match[2]} <{match[3]}>`__")
         position = match.end() + len(head)
@@ -115,10 +115,28 @@ def _inline(text):
     return "".join(result)
 
 
+def _target(text):
+    """Return the full name of what a literal such as `kzoo.train`, `Run` or `Search.winner` names; None if unknown."""
+    first, dot, attribute = text.partition(".")
+    if text in _full_names():
+        return text
+    return f"{_classes()[first]}{dot}{attribute}" if first in _classes() else None
+
+
 @cache
-def _public():
+def _full_names():
     names = api_pages.public_names()
-    return {f"{module}.{name}" for module in names for name in names[module]}
+    return [f"{module}.{name}" for module in names for name in names[module]]
+
+
+@cache
+def _classes():
+    """Return the name of each class of the reference -> its full name."""
+    return {
+        full_name.rpartition(".")[2]: full_name
+        for full_name in _full_names()
+        if full_name.rpartition(".")[2][0].isupper()
+    }
 
 
 def _escaped(text):

@@ -29,6 +29,14 @@ class Finding:
         why: why it matters.
         fix: what to do about it.
         check: name of the check.
+
+    Examples:
+        >>> y = np.arange(100) % 2
+        >>> x = np.random.default_rng(0).normal(size=(100, 3))
+        >>> x[:, 2] = y  # a column that gives the class away
+        >>> finding = kzoo.check("tabular_fnn", (x, y), deep=False)[0]
+        >>> finding.level, finding.check, finding.where
+        ('warning', 'column_gives_class_away', "train, column 'column 2'")
     """
 
     level: str
@@ -49,6 +57,7 @@ class Findings(list[Finding]):
     """The result of `kzoo.check`: a list of findings, errors first.
 
     Args:
+        findings: the list.
         overview: summary of how the data was read, as plain data (see `kzoo.data.summary`); None for new data, which
             is only compared.
 
@@ -60,6 +69,15 @@ class Findings(list[Finding]):
         None.
         suspects: of a search for wrong labels: its result, a `kzoo.evaluation.wrong_labels.WrongLabels`; else None.
         learning_curve: of a learning curve: a `kzoo.evaluation.learning_curve.LearningCurve`; else None.
+
+    Examples:
+        >>> findings = kzoo.check("churn.csv", target="churned")
+        >>> [finding.what for finding in findings if finding.level == "error"]
+        []
+        >>> "logistic" in [result.name for result in findings.baselines]
+        True
+        >>> findings.presets[0]["preset"]
+        'tabular_tabm'
     """
 
     baselines: Any = None

@@ -41,6 +41,13 @@ class Split:
             all rows count equally.
         texts: (N,) the beginning of each text as it was written, for people; None if rows are no texts.
         keys: (N,) uint64 hashes of the content of each row in its source, whatever it is read for; None: that of `x`.
+
+    Examples:
+        >>> train = kzoo.load_data("churn.csv", target="churned").train
+        >>> len(train), train.x.shape, train.y.shape
+        (144, (144, 3), (144,))
+        >>> train.select(np.arange(10))
+        <Split: 10 rows>
     """
 
     x: Any

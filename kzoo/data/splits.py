@@ -43,6 +43,15 @@ class Fold:
         folds: the number of parts into which the rows are divided.
         stratified: whether to keep the class proportions in each fold.
         seed: seed of the division.
+
+    Raises:
+        KzooError: a value is not of the right type or out of range.
+
+    Examples:
+        >>> from kzoo.data.splits import Fold
+        >>> parts = [kzoo.load_data("iris", test=Fold(index, folds=5)) for index in range(5)]
+        >>> [len(data.test) for data in parts]
+        [30, 30, 30, 30, 30]
     """
 
     index: int

@@ -136,6 +136,16 @@ class Explanation:
         dependences: of the most important columns.
         rows: the reasons of inputs.
         score: name of the score that importances are of.
+        picture: function of a row's number that returns a matplotlib `Figure`, of images; None for others.
+
+    Examples:
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> explanation = kzoo.explain(run)
+        >>> sorted(name for importance in explanation.importances for name in importance.columns)
+        ['petal length (cm)', 'petal width (cm)', 'sepal length (cm)', 'sepal width (cm)']
+        >>> explanation.to_text().splitlines()[0]
+        'runs/iris: permutation importance'
+        >>> explanation.plot().savefig("importance.png")
     """
 
     model: str

@@ -63,6 +63,16 @@ class Space(Points):
         narrow_to: name -> the remaining values of a hyperparameter: a pair for a range, a list of values.
         selected: names that are searched, the others stay as in the preset; None for all.
         max_params: the largest number of parameters of a network to train; None for any.
+
+    Examples:
+        >>> space = kzoo.space("iris_fnn", "quick").fix(dropout=0.1).limit(params=5_000)
+        >>> space = space.narrow(learning_rate=(1e-3, 1e-2)).only("learning_rate", "batch_size")
+        >>> [parameter.name for parameter in space.parameters]
+        ['learning_rate', 'batch_size']
+        >>> space.overrides({"learning_rate": 0.005})
+        {'dropout': 0.1, 'learning_rate': 0.005}
+        >>> space.count_params({})
+        2499
     """
 
     preset: Preset
@@ -76,6 +86,12 @@ class Space(Points):
 
     def fix(self, **values: Any) -> "Space":
         """Fix settings of the preset, or hyperparameters, to a value; they are not searched.
+
+        Args:
+            values: name -> value.
+
+        Returns:
+            The new space.
 
         Raises:
             KzooError: a name is unknown, or its value is invalid.
@@ -92,6 +108,12 @@ class Space(Points):
     def narrow(self, **ranges: Sequence[Any]) -> "Space":
         """Restrict hyperparameters: a pair of numbers is a range, a list is values.
 
+        Args:
+            ranges: name -> (low, high), or a list of values.
+
+        Returns:
+            The new space.
+
         Raises:
             KzooError: a name is unknown, or its range is empty, reversed or outside the space.
         """
@@ -101,6 +123,12 @@ class Space(Points):
 
     def only(self, *names: str) -> "Space":
         """Search only these hyperparameters; the others stay as in the preset.
+
+        Args:
+            names: of hyperparameters.
+
+        Returns:
+            The new space.
 
         Raises:
             KzooError: a name is unknown, or there is no name.
@@ -116,6 +144,12 @@ class Space(Points):
     def limit(self, *, params: float) -> "Space":
         """Do not train networks with more parameters than `params`.
 
+        Args:
+            params: the largest number of parameters.
+
+        Returns:
+            The new space.
+
         Raises:
             KzooError: `params` is not a number of at least 1.
         """
@@ -130,6 +164,9 @@ class Space(Points):
 
     def for_preset(self, preset: Preset) -> "Space":
         """Return the same space for a changed preset, such as one adapted to the data.
+
+        Args:
+            preset: the changed preset.
 
         Raises:
             KzooError: fixed or narrowed hyperparameters do not fit the preset.
@@ -178,6 +215,9 @@ class Space(Points):
 
     def count_params(self, hp: "keras_tuner.HyperParameters | Mapping[str, Any]") -> int:
         """Return the number of parameters of a point's network, which is built but not compiled.
+
+        Args:
+            hp: a point, as `overrides` takes it.
 
         Raises:
             KzooError: the network cannot be built.

@@ -73,7 +73,8 @@ def prepared():
     train = kzoo.train
 
     def short_training(preset, *arguments, **options):
-        fewer = {} if isinstance(preset, str) and preset in CLOSED_FORM else dict(max_steps=STEPS)
+        has_steps = isinstance(preset, str) and preset not in CLOSED_FORM
+        fewer = dict(max_steps=STEPS) if has_steps else {}
         return train(preset, *arguments, **fewer | options)
 
     kzoo.train = short_training

@@ -25,6 +25,7 @@ LEFT_OUT = {
     "python3 -m venv": "installing: .ci/run runs both of README's commands in a fresh clone",
     "pip install": "installing: tests/runtime/test_light_install.py does it",
     "kzoo serve": "it does not end: tests/serve/test_docs.py starts it, sends requests and stops it",
+    "python -m http.server": "it does not end: tests/export/test_html.py serves the folder",
     "kzoo train tabular_fnn --data churn.csv --target churned --repairs": "a person has to accept rows first",
     "dask ": "two machines: tests/tuning/test_dask.py has a scheduler and its workers on this machine",
     "kzoo tune digits_cnn --parallel 4 --scheduler": "two machines, as above",

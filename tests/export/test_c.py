@@ -17,6 +17,7 @@ from kzoo.utils.errors import KzooError
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1"]
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+OTHER_COMPILERS = ("clang", "arm-none-eabi-gcc")  # which compile the same file, where they are
 PRESETS = {
     "iris_fnn": {},
     "tabular_tabm": {},
@@ -62,6 +63,9 @@ def test_presets_compute_what_keras_computes(name, tmp_path):
     assert result.exports["c"]["difference"] <= 1e-5
     assert 0 < result.exports["c"]["ram"] < RAM.get(name, np.inf)
     assert "largest difference" in run_main(tmp_path / "e" / "c", *SANITIZED)
+    for compiler in filter(shutil.which, OTHER_COMPILERS):
+        source = tmp_path / "e" / "c" / "model.c"
+        subprocess.run([compiler, *STRICT, "-c", source, "-o", tmp_path / "model.o"], check=True)
 
 
 @pytest.mark.parametrize("network", [odd_network, network_of_both_directions])

@@ -303,7 +303,7 @@ def train(
             returned in a notebook. SIGTERM has the same effect, and ends the process with exit code 143.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> run.summary["test"]["examples"], run.summary["test"]["accuracy"] > 0.5
         (30, True)
         >>> kzoo.predict(run, np.array([[5.1, 3.5, 1.4, 0.2]])).labels
@@ -312,7 +312,7 @@ def train(
         A table of your own, and settings of the preset:
 
         >>> run = kzoo.train(
-        ...     "tabular_fnn", "churn.csv", target="churned", dropout=0.2, epochs=2, progress=False
+        ...     "tabular_fnn", "churn.csv", target="churned", dropout=0.2, epochs=2
         ... )
     """
     ...
@@ -443,7 +443,7 @@ def fit_arguments(
     Examples:
         >>> data = kzoo.load_data("churn.csv", target="churned")
         >>> model = kzoo.build("tabular_fnn", data=data, seed=0)
-        >>> arguments = kzoo.fit_arguments(model, data, out="runs/mine", epochs=2, progress=False)
+        >>> arguments = kzoo.fit_arguments(model, data, out="runs/mine", epochs=2)
         >>> sorted(arguments)
         ['callbacks', 'class_weight', 'epochs', 'shuffle', 'validation_data', 'x']
         >>> history = model.fit(**arguments, verbose=0)
@@ -665,12 +665,10 @@ def tune(
         Interrupted: Ctrl-C; its `run` is the `Search`, which is returned instead in a notebook.
 
     Examples:
-        >>> search = kzoo.tune(
-        ...     "iris_fnn", "iris", engine="random", trials=4, epochs=5, out="searches/iris", progress=False
-        ... )
+        >>> search = kzoo.tune("iris_fnn", "iris", trials=4, epochs=5, out="searches/iris")
         >>> len(search.trials), search.finished
         (4, True)
-        >>> run = search.retrain(out="runs/best", progress=False)
+        >>> run = search.retrain(out="runs/best")
         >>> run.summary["test"]["examples"]
         30
 
@@ -685,7 +683,7 @@ def tune(
         ...     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         ...     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
         ...     return model
-        >>> search = kzoo.tune(build, "iris", trials=2, epochs=2, out="searches/mine", progress=False)
+        >>> search = kzoo.tune(build, "iris", trials=2, epochs=2, out="searches/mine")
         >>> sorted(search.best_config())
         ['rate', 'units']
     """
@@ -973,7 +971,7 @@ def cross_validate(
             refuses.
 
     Examples:
-        >>> scores = kzoo.cross_validate("iris_fnn", "iris", folds=3, epochs=5, progress=False)
+        >>> scores = kzoo.cross_validate("iris_fnn", "iris", folds=3, epochs=5)
         >>> len(scores["folds"]), scores["mean"]["accuracy"] > 0.3
         (3, True)
         >>> scores["out_of_fold"]["answers"].shape

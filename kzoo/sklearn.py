@@ -493,7 +493,8 @@ class Classifier(ClassifierMixin, _Estimator):
         >>> from sklearn.datasets import load_iris
         >>> from sklearn.model_selection import GridSearchCV
         >>> X, y = load_iris(return_X_y=True)
-        >>> classifier = kzoo.sklearn.Classifier("tabular_fnn", epochs=5, random_state=0).fit(X, y)
+        >>> classifier = kzoo.sklearn.Classifier("tabular_fnn", epochs=2, random_state=0)
+        >>> classifier = classifier.fit(X, y)
         >>> classifier.predict(X).shape, classifier.predict_proba(X).shape
         ((150,), (150, 3))
         >>> search = GridSearchCV(classifier, {"units": [(16,), (32,)]}, cv=2).fit(X, y)
@@ -609,7 +610,7 @@ class Regressor(RegressorMixin, _Estimator):
         >>> from sklearn.pipeline import make_pipeline
         >>> from sklearn.preprocessing import StandardScaler
         >>> X, y = load_diabetes(return_X_y=True)
-        >>> regressor = kzoo.sklearn.Regressor("tabular_fnn", epochs=5, random_state=0)
+        >>> regressor = kzoo.sklearn.Regressor("tabular_fnn", epochs=2, random_state=0)
         >>> make_pipeline(StandardScaler(), regressor).fit(X, y).predict(X).shape
         (442,)
     """

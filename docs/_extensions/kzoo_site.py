@@ -19,3 +19,5 @@ def _signature(app, what, name, value, options, signature, returned):
 
 def _docstring(app, what, name, value, options, lines):
     lines[:] = docstrings.rst(lines)
+    if what in ("attribute", "data", "property"):
+        lines.insert(0, "")  # else napoleon takes the words before a colon for a type

@@ -98,7 +98,7 @@ def cross_validate(
             refuses.
 
     Examples:
-        >>> scores = kzoo.cross_validate("iris_fnn", "iris", folds=3, epochs=5, progress=False)
+        >>> scores = kzoo.cross_validate("iris_fnn", "iris", folds=3, epochs=5)
         >>> len(scores["folds"]), scores["mean"]["accuracy"] > 0.3
         (3, True)
         >>> scores["out_of_fold"]["answers"].shape

@@ -95,9 +95,8 @@ def ensemble(
             get no scores: the test rows of one are training rows of the others.
 
     Examples:
-        >>> options = dict(epochs=20, progress=False)
-        >>> first = kzoo.train("iris_fnn", "iris", seed=1, out="runs/iris-1", **options)
-        >>> second = kzoo.train("iris_fnn", "iris", seed=2, out="runs/iris-2", **options)
+        >>> first = kzoo.train("iris_fnn", "iris", seed=1, epochs=20, out="runs/iris-1")
+        >>> second = kzoo.train("iris_fnn", "iris", seed=2, epochs=20, out="runs/iris-2")
         >>> run = kzoo.ensemble([first, second], out="runs/iris-ensemble")
         >>> kzoo.predict(run, np.array([[5.1, 3.5, 1.4, 0.2]])).labels
         ['setosa']

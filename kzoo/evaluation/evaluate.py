@@ -118,7 +118,7 @@ def evaluate(
             the run cannot promise.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> scores = kzoo.evaluate(run)
         >>> scores["examples"], scores["accuracy"] > 0.5
         (30, True)

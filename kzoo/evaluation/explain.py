@@ -119,7 +119,7 @@ def explain(
             rows.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> explanation = kzoo.explain(run, seed=0)
         >>> explanation.method, len(explanation.importances)
         ('permutation importance', 2)

@@ -93,7 +93,7 @@ def predict(
             the run cannot make, or paths and totals of a run that has not stored errors of past forecasts.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> flowers = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 2.9, 5.6, 1.8]])
         >>> predictions = kzoo.predict(run, flowers)
         >>> predictions.labels, predictions.probabilities.shape

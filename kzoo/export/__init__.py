@@ -69,7 +69,7 @@ def export(
         ExportError: all formats failed. Nothing is written.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> exported = kzoo.export(run, "exports/iris", formats=["onnx"])
         >>> exported.exports["onnx"]["status"]
         'ok'

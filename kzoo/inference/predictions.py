@@ -66,7 +66,7 @@ class Predictions:
         summed_steps: number of steps that each forecast is the sum of; None for forecasts of steps.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> flowers = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 2.9, 5.6, 1.8]])
         >>> predictions = kzoo.predict(run, flowers, confidence=0.8)
         >>> predictions.labels, predictions.probabilities.shape

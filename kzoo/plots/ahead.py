@@ -127,7 +127,7 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
 
     Examples:
         >>> run = kzoo.train(
-        ...     "series_linear", "power.csv", target="load", horizon=24, epochs=1, out="runs/power", progress=False
+        ...     "series_linear", "power.csv", target="load", horizon=24, epochs=1, out="runs/power"
         ... )
         >>> figure = kzoo.plots.forecasts(kzoo.predict(run, "power.csv"))
     """

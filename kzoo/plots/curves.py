@@ -50,7 +50,7 @@ def curves(
         KzooError: an empty history, columns of different lengths, or an unknown monitor or epoch.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> figure = kzoo.plots.curves(run.history, monitor="val_loss")
         >>> figure.savefig("curves.png")
     """

@@ -33,7 +33,7 @@ def column_importance(explanation: "Explanation", *, notes: bool = True) -> Figu
         A matplotlib `Figure`.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> explanation = kzoo.explain(run)
         >>> figure = kzoo.plots.column_importance(explanation)
     """
@@ -85,7 +85,7 @@ def reasons(of: "Reasons", explanation: "Explanation", *, notes: bool = True) ->
         A matplotlib `Figure`.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> flowers = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 2.9, 5.6, 1.8]])
         >>> explanation = kzoo.explain(run, flowers)
         >>> figure = kzoo.plots.reasons(explanation.rows[0], explanation)

@@ -28,10 +28,8 @@ def learning_curve(curve: "LearningCurve") -> Figure:
         A matplotlib `Figure`.
 
     Examples:
-        >>> findings = kzoo.check(
-        ...     "iris_fnn", "iris", learning_curve=True, epochs=1, out="runs/rows", progress=False
-        ... )
-        >>> figure = kzoo.plots.learning_curve(findings.learning_curve)
+        >>> found = kzoo.check("iris_fnn", "iris", learning_curve=True, epochs=1)
+        >>> figure = kzoo.plots.learning_curve(found.learning_curve)
     """
     figure = new_figure(6.6, 4.2)
     axes = figure.add_subplot()

@@ -216,7 +216,7 @@ def importance(found: "Importance") -> Figure:
 
     Examples:
         >>> search = kzoo.tune(
-        ...     "iris_fnn", "iris", engine="random", trials=16, epochs=1, out="searches/more", progress=False
+        ...     "iris_fnn", "iris", engine="random", trials=16, epochs=1, out="searches/more"
         ... )
         >>> figure = search.plot("importance")
 

@@ -120,7 +120,7 @@ def objective(
         >>> from sklearn.metrics import fbeta_score
         >>> f2 = kzoo.objective(partial(fbeta_score, beta=2), name="f2")
         >>> run = kzoo.train(
-        ...     "tabular_fnn", "churn.csv", target="churned", objective=f2, epochs=2, out="runs/f2", progress=False
+        ...     "tabular_fnn", "churn.csv", target="churned", objective=f2, epochs=2, out="runs/f2"
         ... )
         >>> "f2" in run.summary["test"]
         True

@@ -25,7 +25,7 @@ def run_row(run: Run, scores: "Scores", *names: str) -> JsonObject:
         names: of the scores that the row has.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> list(kzoo.recipes.run_row(run, kzoo.evaluate(run), "accuracy"))
         ['preset', 'data', 'accuracy', 'examples', 'parameters', 'epochs', 'seconds']
     """

@@ -156,7 +156,7 @@ def finish(
         KzooError: a file cannot be written.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> import sys
         >>> sys.argv = ["iris.py"]
         >>> args = kzoo.recipes.arguments("iris", "Train on iris.")

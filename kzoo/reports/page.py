@@ -76,7 +76,7 @@ def report(
         KzooError: the run is not finished, the file cannot be written, or `data` does not fit the run.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> kzoo.report(run).name
         'report.html'
     """

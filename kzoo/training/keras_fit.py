@@ -81,7 +81,7 @@ def fit_arguments(
     Examples:
         >>> data = kzoo.load_data("churn.csv", target="churned")
         >>> model = kzoo.build("tabular_fnn", data=data, seed=0)
-        >>> arguments = kzoo.fit_arguments(model, data, out="runs/mine", epochs=2, progress=False)
+        >>> arguments = kzoo.fit_arguments(model, data, out="runs/mine", epochs=2)
         >>> sorted(arguments)
         ['callbacks', 'class_weight', 'epochs', 'shuffle', 'validation_data', 'x']
         >>> history = model.fit(**arguments, verbose=0)

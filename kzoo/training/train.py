@@ -165,7 +165,7 @@ def train(
             returned in a notebook. SIGTERM has the same effect, and ends the process with exit code 143.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> run.summary["test"]["examples"], run.summary["test"]["accuracy"] > 0.5
         (30, True)
         >>> kzoo.predict(run, np.array([[5.1, 3.5, 1.4, 0.2]])).labels
@@ -174,7 +174,7 @@ def train(
         A table of your own, and settings of the preset:
 
         >>> run = kzoo.train(
-        ...     "tabular_fnn", "churn.csv", target="churned", dropout=0.2, epochs=2, progress=False
+        ...     "tabular_fnn", "churn.csv", target="churned", dropout=0.2, epochs=2
         ... )
     """
     # 1. Check the arguments, read the data, and adapt the settings to it.

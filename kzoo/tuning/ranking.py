@@ -61,8 +61,8 @@ def compare(
         KzooError: fewer than two runs, a path that is not a run, or a metric that was not measured.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
-        >>> wide = kzoo.train("iris_fnn_wide", "iris", epochs=20, out="runs/wide", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
+        >>> wide = kzoo.train("iris_fnn_wide", "iris", epochs=20, out="runs/wide")
         >>> table = kzoo.compare([run, wide], baselines=False)
         >>> sorted(table["run"]), table["metric"].unique().tolist()
         (['iris', 'wide'], ['accuracy'])

@@ -64,7 +64,7 @@ class Search:
         ('val_accuracy', True)
         >>> search.leaderboard()["rank"].tolist()
         [1, 2, 3, 4]
-        >>> search.best_trial().score >= search.trials[0].score  # trial 0 is the preset
+        >>> search.best_trial().score >= search.trials[0].score  # the preset's
         True
         >>> figure = search.plot("history")
         >>> search.best_model().output_shape

@@ -215,12 +215,10 @@ def tune(
         Interrupted: Ctrl-C; its `run` is the `Search`, which is returned instead in a notebook.
 
     Examples:
-        >>> search = kzoo.tune(
-        ...     "iris_fnn", "iris", engine="random", trials=4, epochs=5, out="searches/iris", progress=False
-        ... )
+        >>> search = kzoo.tune("iris_fnn", "iris", trials=4, epochs=5, out="searches/iris")
         >>> len(search.trials), search.finished
         (4, True)
-        >>> run = search.retrain(out="runs/best", progress=False)
+        >>> run = search.retrain(out="runs/best")
         >>> run.summary["test"]["examples"]
         30
 
@@ -235,7 +233,7 @@ def tune(
         ...     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         ...     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
         ...     return model
-        >>> search = kzoo.tune(build, "iris", trials=2, epochs=2, out="searches/mine", progress=False)
+        >>> search = kzoo.tune(build, "iris", trials=2, epochs=2, out="searches/mine")
         >>> sorted(search.best_config())
         ['rate', 'units']
     """

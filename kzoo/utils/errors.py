@@ -247,7 +247,7 @@ class Interrupted(KeyboardInterrupt):
 
     Examples:
         >>> try:
-        ...     run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        ...     run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         ... except kzoo.Interrupted as stopped:  # Ctrl-C
         ...     run = stopped.run
         >>> run.finished

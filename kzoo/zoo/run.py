@@ -73,7 +73,7 @@ class Run:
         KzooError: the folder is not a run, or it is damaged.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> run = kzoo.Run("runs/iris")  # later, or in another process
         >>> run.spec.preset, run.data.name, run.class_names
         ('iris_fnn', 'iris', ['setosa', 'versicolor', 'virginica'])

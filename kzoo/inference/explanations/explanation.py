@@ -139,7 +139,7 @@ class Explanation:
         picture: function of a row's number that returns a matplotlib `Figure`, of images; None for others.
 
     Examples:
-        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris", progress=False)
+        >>> run = kzoo.train("iris_fnn", "iris", epochs=20, out="runs/iris")
         >>> explanation = kzoo.explain(run)
         >>> sorted(name for importance in explanation.importances for name in importance.columns)
         ['petal length (cm)', 'petal width (cm)', 'sepal length (cm)', 'sepal width (cm)']

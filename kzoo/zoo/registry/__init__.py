@@ -111,7 +111,7 @@ def build(
 
         >>> data = kzoo.load_data("churn.csv", target="churned")
         >>> model = kzoo.build("tabular_fnn", data=data, seed=0)
-        >>> history = model.fit(**kzoo.fit_arguments(model, data, epochs=2, progress=False), verbose=0)
+        >>> history = model.fit(**kzoo.fit_arguments(model, data, epochs=2), verbose=0)
     """
     preset = get_preset(name)
     config, training = resolve(preset, overrides)

@@ -8,7 +8,7 @@ const MAX_CLASSES = 8, MAX_ROWS = 100, MAX_COLUMNS = 12, MAX_CHARTS = 6;
 /** Return `node` and `summary` (a key and its values) of a response to an input. */
 export function showPredictions(about, response, input, download) {
   const { predictions } = response;
-  const [node, summary] = predictions.length === 1 && !input.many ? single(about, predictions[0], input) : several(about, predictions, input, download);
+  const [node, summary] = predictions.length === 1 && !input.many ? single(about, predictions[0], input, download) : several(about, predictions, input, download);
   if (response.series) node.prepend(...seriesCharts(response.series));
   const notes = [...(input.notes ?? []).map((note) => make("li", { say: note })), ...[response.promise, ...(response.notes ?? [])].filter(Boolean).map((text) => make("li", { text, lang: "en" }))];
   if (notes.length) node.append(make("ul", { class: "notes" }, ...notes));
@@ -21,7 +21,7 @@ function seriesCharts(columns) {
     chart({ name, before: values, after: [], times: values.map((_, step) => `${step + 1}`) })));
 }
 
-function single(about, prediction, input) {
+function single(about, prediction, input, download) {
   if (prediction.error) throw new Problem("unreadable", { why: prediction.error });
   const node = make("div", {}, input.picture ?? null);
   if (prediction.labels) {
@@ -34,7 +34,7 @@ function single(about, prediction, input) {
     return [node, best.probability === undefined ? ["saidLabel", { label: label(prediction.label) }] : ["saidClass", { label: label(prediction.label), share: () => percent(best.probability) }]];
   }
   if (isForecast(prediction)) {
-    node.append(...forecast(about, prediction));
+    node.append(...forecast(about, prediction), ...(download ? [downloadButton(download)] : []));
     return [node, ["saidForecast", { n: numbersOf(prediction).length }]];
   }
   const values = numbersOf(prediction), names = namesOf(about.answer.targets, prediction);
@@ -49,11 +49,21 @@ export function answerText(about, { predictions: [prediction], promise }) {
   else if (prediction.classes) lines.push(isUnsure(prediction) ? translated("unsure") : label(prediction.label));
   if (prediction.classes) lines.push(...prediction.classes.map((item) => `${label(item.label)}: ${item.probability === undefined ? number(item.score) : percent(item.probability)}`));
   if (prediction.set) lines.push(setSentence(prediction));
-  if (!prediction.classes) {
+  if (!prediction.classes && isForecast(prediction)) lines.push(...stepLines(about, prediction));
+  else if (!prediction.classes) {
     const values = numbersOf(prediction), names = namesOf(about.answer.targets, prediction);
     lines.push(...values.map((value, i) => `${nameOf(names, i)}: ${number(value)}${intervalText(prediction, i, values.length)}`));
   }
   return [...lines, promise].filter(Boolean).join("\n");
+}
+
+/** Return a line for each step of a forecast. */
+function stepLines(about, prediction) {
+  const { lower, upper, times } = prediction, names = namesOf(about.answer.targets, prediction);
+  return numbersOf(prediction).map((values, step) => {
+    const ends = lower ? { lower: lower[step], upper: upper[step] } : {};
+    return `${times?.[step] ?? step + 1}: ${values.map((value, i) => `${names.length > 1 ? `${nameOf(names, i)} ` : ""}${number(value)}${intervalText(ends, i, values.length)}`).join(", ")}`;
+  });
 }
 
 /** Return a level, such as 0.95, as "95 %". */
@@ -208,8 +218,12 @@ function manyForecasts(about, predictions, download) {
   const select = make("select", { id, change: () => show(Number(select.value)) }, ...predictions.map((prediction, i) => make("option", { value: `${i}`, text: `${prediction.input}` })));
   show(0);
   const picker = predictions.length > 1 ? make("p", { class: "pick" }, make("label", { for: id, say: ["oneOfSeries", { n: predictions.length }] }), " ", select) : null;
-  const node = make("div", {}, picker, holder, download ? make("button", { type: "button", class: "quiet download", say: "download", click: download }) : null);
+  const node = make("div", {}, picker, holder, download ? downloadButton(download) : null);
   return [node, ["saidForecasts", { n: predictions.length, steps: numbersOf(predictions[0]).length }]];
+}
+
+function downloadButton(click) {
+  return make("button", { type: "button", class: "quiet download", say: "download", click });
 }
 
 function several(about, predictions, input, download) {
@@ -235,7 +249,7 @@ function several(about, predictions, input, download) {
   const inputColumns = inputTable.head.slice(0, MAX_COLUMNS).map((name, i) => ({ head: name, cells: shown.map((_, n) => inputTable.rows[n][i] ?? "") }));
   const names = shown.map((prediction, n) => input.names?.[n] ?? (ids.length ? `${prediction.input}` : `${n + 1}`));
   node.append(table([{ head: ids.length ? ids.join(" / ") : ["row"], cells: names }, ...results, ...inputColumns], input.pictures));
-  if (download) node.append(make("button", { type: "button", class: "quiet download", say: "download", click: download }));
+  if (download) node.append(downloadButton(download));
   return [node, ["saidRows", { n: predictions.length }]];
 }
 

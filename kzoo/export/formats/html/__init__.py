@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 40_000_000
 _RUNTIME = "node"
 _BUNDLE = "kzoo.export.formats.html.bundle"
-_UNSUPPORTED = "forecasts and language models are not supported yet. Export to onnx, for kzoo serve"
+_UNSUPPORTED = "language models are not supported. Export to onnx, for kzoo serve"
 
 
 def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
@@ -61,13 +61,11 @@ def check_size(size: int) -> None:
 
 
 def _is_supported(inputs: str, task: str | None) -> bool:
-    """Return whether the page has forms for a kind of input; texts are not continued, and series not forecast."""
+    """Return whether the page has forms for a kind of input; texts are not continued."""
     described = kind(inputs)
     if task is not None and problem(task).continues_inputs:
         return False
-    if "steps" in described.facts and "ids" not in described.facts:
-        return task is not None and not problem(task).ordered
-    return described.is_table or bool({"pixels", "ids"} & described.facts)
+    return described.is_table or bool({"pixels", "ids", "steps"} & described.facts)
 
 
 def _cannot_run() -> str | None:
@@ -99,12 +97,16 @@ class Session:
             encoding="utf-8",
         )
         self.runtime = f"{_RUNTIME} {self._ask({}, 'version').removeprefix('v')}"
+        horizon = self._ask({}, "horizon")
+        self._steps = (int(horizon),) if horizon else ()
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         rows = np.ascontiguousarray(x, np.float32)
         content = base64.b64encode(rows.tobytes()).decode()
         answer = self._ask({"rows": content, "count": len(rows)}, "outputs")
-        return np.frombuffer(base64.b64decode(answer), np.float32).reshape(len(rows), -1)
+        return np.frombuffer(base64.b64decode(answer), np.float32).reshape(
+            len(rows), *self._steps, -1
+        )
 
     def _ask(self, question: JsonObject, key: str) -> str:
         assert self._process.stdin is not None and self._process.stdout is not None

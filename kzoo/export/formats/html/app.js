@@ -21,7 +21,7 @@ const stays = make("p", { class: "stays", say: greeting });
 main.replaceChildren(headPart(facts, stays), exported, ...(formsAreAllowed() ? [] : [make("p", { class: "warning", say: "noForms" })]), ...[scorePart(facts)].filter(Boolean), make("h2", { say: "try" }), part.element, limitsPart());
 for (const name of ["input", "change"]) part.element.addEventListener(name, followFields);
 if (facts.input.facts.includes("columns") && facts.example !== null) { // the example
-  if (facts.input.facts.includes("steps")) part.element.querySelector("textarea").value = writeCsv(facts.example);
+  if (facts.input.raw && facts.input.facts.includes("steps")) part.element.querySelector("textarea").value = writeCsv(facts.example);
   part.element.querySelector("form").requestSubmit();
 }
 

@@ -1,7 +1,8 @@
 // Dates in texts, and their time zones: see `kzoo/inference/tables/dates.py` and `zones.py`. Times are milliseconds since
 // 1970, NaN where there is none.
 
-import { BLANK, repr, strip } from "./python.js";
+import { MISSING, readNumbers } from "./numbers.js";
+import { BLANK, median, repr, strip } from "./python.js";
 
 const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const TIME = String.raw`(?:(?:T|[ \t-\r]+)(?<hour>\d{1,2})(?::?(?<minute>\d{2})(?::?(?<second>\d{2})(?:[.,](?<fraction>\d+))?)?)?(?=(?<blank1>[ \t-\r]*))\k<blank1>(?<half>[AaPp][Mm])?(?=(?<blank2>[ \t-\r]*))\k<blank2>(?<zone>Z|UTC|GMT|[+-]\d{2}:?(?:\d{2})?)?)?`;
@@ -29,7 +30,8 @@ function dateText(cell) {
   return match === null || monthNamed(match[1]) ? text : text.slice(match[0].length);
 }
 
-function monthNamed(name) {
+/** Return the number of a month, given its name or the first letters of it. */
+export function monthNamed(name) {
   const letters = Array.from(name);
   return [4, 3].map((count) => MONTHS[letters.slice(0, count).join("").toLowerCase().replaceAll("ſ", "s")]).find(Boolean);
 }
@@ -113,10 +115,75 @@ export function datePart(times, part) {
   return times.map((time) => (Number.isNaN(time) ? NaN : parts[part](time)));
 }
 
+const DATE = new RegExp(String.raw`^[${BLANK}]*(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2}|(?:19|20)\d\d(?:[-/]\d{1,2}[${BLANK}]*$|年\d{1,2}月)|(?:0?[1-9]|1[0-2])[-/](?:19|20)\d\d[${BLANK}]*$)`);
+const MONTH_NAME = new RegExp(Object.keys(MONTHS).join("|"), "iu"), LONGEST_NAMED = 50;
+const DIGITS = { YYYYMMDD: [19_000_000, 21_010_000], YYYYMM: [190_000, 210_100] }, FEWEST_DIGITS = { YYYYMMDD: 3, YYYYMM: 12 };
+
+/** The formats of whole numbers that are dates. */
+export const DIGIT_FORMATS = Object.keys(DIGITS);
+
+/** Return whether numbers are in the range of a format of digits. */
+export function inDigitRange(number, format) {
+  return number >= DIGITS[format][0] && number < DIGITS[format][1];
+}
+
+/** Return numbers such as 20240131 as times, NaN where a number is no date from 1900 to 2100. */
+export function datesOfDigits(numbers, format) {
+  return numbers.map((number) => {
+    if (!inDigitRange(number, format) || !Number.isInteger(number)) return NaN;
+    const [months, day] = format === "YYYYMMDD" ? [Math.floor(number / 100), number % 100] : [number, 1];
+    const month = months % 100, time = Date.UTC(Math.floor(months / 100), month - 1, day);
+    return month >= 1 && month <= 12 && day >= 1 && new Date(time).getUTCMonth() === month - 1 ? time : NaN;
+  });
+}
+
+/** Return whether at least 95 % of the cells of a column are dates, or all are digits such as 20240818. */
+export function areDates(cells) {
+  if (areWholeDates(cells)) return true;
+  const present = cells.filter((cell) => cell !== null), texts = counted(cells);
+  if (!present.some((cell) => typeof cell === "string")) return false;
+  let others = 0;
+  for (const [text, count] of texts) if (!mayBeDate(text)) others += count;
+  if (1 - others / present.length < MOSTLY) return false;
+  return toDates(present).filter((time) => !Number.isNaN(time)).length / present.length >= MOSTLY;
+}
+
+function mayBeDate(text) {
+  if (DATE.test(text) || QUARTER.test(strip(text))) return true;
+  return Array.from(text).length <= LONGEST_NAMED && MONTH_NAME.test(text) && namedDate(dateText(text)) !== null;
+}
+
+function areWholeDates(cells) {
+  const different = [...new Set(cells)];
+  if (!different.every((cell) => cell === null || (typeof cell === "number" ? Number.isInteger(cell) : /^\p{Nd}+$/u.test(strip(cell)) || MISSING.has(strip(cell))))) return false;
+  const numbers = [...new Set(readNumbers(different, null, null))].filter((number) => !Number.isNaN(number));
+  return DIGIT_FORMATS.some((format) => numbers.length >= FEWEST_DIGITS[format] && !datesOfDigits(numbers, format).some(Number.isNaN));
+}
+
+/** Return whether any date of a column has day and month before the year. */
+export function areShortDates(cells) {
+  return [...counted(cells).keys()].some((text) => SHORT_DATE.test(dateText(text)));
+}
+
+/** Return a note about years of two digits in dates, in a list. */
+export function shortYearNotes(name, cells, dayFirst) {
+  const short = [...counted(cells).keys()].filter((text) => hasShortYear(dateText(text))), dates = toDates(short, dayFirst);
+  const last = dates.reduce((best, time, i) => (Number.isNaN(time) || (best >= 0 && time <= dates[best]) ? best : i), -1);
+  if (last < 0) return [];
+  return [`Years of two digits in ${repr(name)} are read as 1969 to 2068, ${repr(short[last])} as ${new Date(dates[last]).toISOString().slice(0, 19).replace("T", " ").replace(/ 00:00:00$/, "")}. If that is wrong, write four digits.`];
+}
+
+function hasShortYear(text) {
+  const match = SHORT_DATE.exec(text);
+  if (match) return match[4].length === 2;
+  const named = NAMED.exec(text);
+  return named !== null && named[5].length === 2 && namedDate(text) !== null;
+}
+
 /** Return whether 3/2/2024 is February 3 in new rows: as in training, unless the new rows contradict it. */
 export function dayFirstOfNewRows(name, cells, notes, learned) {
   const texts = counted(cells);
-  if (![...texts.keys()].some((text) => SHORT_DATE.test(dateText(text)))) return Boolean(learned);
+  if (!areShortDates(cells)) return Boolean(learned);
   if (learned === null) return detectDayFirst(name, texts, notes);
   const slashed = new Map([...texts.keys()].map((text) => [text.replaceAll(".", "/"), 0])), ambiguous = [];
   for (const text of texts.keys()) slashed.set(text.replaceAll(".", "/"), slashed.get(text.replaceAll(".", "/")) + 1);
@@ -177,15 +244,10 @@ function hasRegularStep(dates) {
   return whole >= MOSTLY && counts.reduce((sum, count) => sum + count - 1, 0) / counts.length <= MAX_MISSING;
 }
 
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b), middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
 // Time zones
 
 /** Return the offset of a zone such as "UTC" or "+01:00" in minutes; null for other names. */
-function offsetOf(zone) {
+export function offsetOf(zone) {
   if (zone === "UTC") return 0;
   const match = /^([+-])(\d{2}):(\d{2})$/.exec(zone);
   return match ? (match[1] === "-" ? -1 : 1) * (60 * Number(match[2]) + Number(match[3])) : null;
@@ -215,13 +277,15 @@ function ofTimes(cells, minutes, dayFirst) {
   return [...minutes].filter((value, i) => Number.isFinite(value) || !Number.isNaN(dates[i]));
 }
 
-function zoneOf(minutes) {
-  const stated = [...new Set(minutes.filter((value) => !Number.isNaN(value)))].sort((a, b) => a - b).map(formatOffset);
+/** Return the zone of cells with these offsets in minutes, NaN for cells that state none. */
+export function zoneOf(minutes) {
+  const stated = [...new Set([...minutes].filter((value) => !Number.isNaN(value)))].sort((a, b) => a - b).map(formatOffset);
   const names = minutes.some(Number.isNaN) ? [...stated, NO_ZONE] : stated;
   return names.length === 1 && names[0] === NO_ZONE ? "" : names.join(",");
 }
 
-function formatOffset(minutes) {
+/** Return minutes from UTC as a zone. */
+export function formatOffset(minutes) {
   const size = Math.abs(Math.trunc(minutes)), two = (value) => String(value).padStart(2, "0");
   return minutes ? `${minutes < 0 ? "-" : "+"}${two(Math.floor(size / 60))}:${two(size % 60)}` : "UTC";
 }
@@ -229,7 +293,13 @@ function formatOffset(minutes) {
 /** Return notes if new times of a column are in a zone that does not match that of the training. */
 export function zoneNotes(name, zone, cells, minutes, dayFirst) {
   if (!zone && !minutes.some(Number.isFinite)) return [];
-  const offsets = ofTimes(cells, minutes, dayFirst), current = zoneOf(offsets);
+  return zoneNotesOf(name, zone, ofTimes(cells, minutes, dayFirst));
+}
+
+/** Return the same, given the offsets of the cells that hold a time; `zone` is null if it was not stored. */
+export function zoneNotesOf(name, zone, offsets) {
+  if (zone === null) return [];
+  const current = zoneOf(offsets);
   const parts = (current || NO_ZONE).split(","), learned = (zone || NO_ZONE).split(",");
   if (!offsets.length || parts.every((part) => learned.includes(part))) return [];
   const stated = parts.filter((part) => part !== NO_ZONE).join(" and "), quoted = repr(name);

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import ROUND_CEILING, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,14 @@ import numpy as np
 
 from kzoo.export.card import limits
 from kzoo.inference.kinds.rows.inference import codes_of, missing_value_categories
+from kzoo.inference.kinds.series.calendar import Calendar
+from kzoo.inference.kinds.series.covariates import Covariate, covariates_of
+from kzoo.inference.kinds.series.one_series import learned_time_format
 from kzoo.inference.kinds.series.time_formats import NUMBERS
+from kzoo.inference.kinds.series.times import Moments
+from kzoo.inference.kinds.series.windows import as_written, target_count
 from kzoo.inference.kinds.text.tokenizer import LEVELS
-from kzoo.inference.postprocessors import conformal
+from kzoo.inference.postprocessors import conformal, error_vectors
 from kzoo.inference.postprocessors.conformal_scores import cell_scores_at, score_at
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, Step
 from kzoo.inference.postprocessors.prediction_options import PredictionOptions
@@ -48,6 +53,7 @@ _SCORE_DIGITS = 7
 _MOST_NUMBERS = 1000  # of an example of arrays
 _MOST_CHANNELS = 3  # of images
 _EXAMPLE_DIGITS = 4  # after the point, of the steps of a series
+_RANGE_DIGITS = 2  # of the range of a column of series
 _SLIDER_DIGITS = 2  # of the ends of a slider
 _COLUMNS = ("number", "date", "text")  # that `rows.js` reads, besides categories
 # the functions whose predictions `predictions.js` computes -> their name there
@@ -60,6 +66,8 @@ _TASKS: dict[Any, str] = {
 }
 # the steps that `predictions.js` computes, besides the promises
 STEPS = (
+    "quantile_widths",
+    "target_range",
     "temperature_scaling",
     "vector_scaling",
     "platt_scaling",
@@ -82,18 +90,27 @@ def stored_model(network: "Network") -> JsonObject:
             f"predictions of the task {solved.name} are not supported. Export to onnx, for kzoo serve"
         )
     steps = Postprocessor.read(network.postprocessing)
-    if others := [s.name for s in steps.steps if s.name not in (*STEPS, conformal.NAME)]:
+    known = (*STEPS, conformal.NAME, error_vectors.NAME)
+    if others := [s.name for s in steps.steps if s.name not in known]:
         raise KzooError(
             f"the postprocessing step {others[0]!r} is not supported. Export to onnx, for kzoo serve"
         )
     names = _class_names(network, solved)
     facts = kind(network.input_name).facts
-    if "steps" in facts and "ids" not in facts and not _is_of_series(network.preprocessing):
+    is_forecast = solved.ordered
+    if (
+        "steps" in facts
+        and "ids" not in facts
+        and not (is_forecast or _is_of_series(network.preprocessing))
+    ):
         raise KzooError(
             "models of series as arrays are not supported. Train on a table with series_id=, or export to onnx, for "
             "kzoo serve"
         )
     reader = network.preprocessing or array_preprocessor(network.input_name, _shape(network))
+    promise = steps.step(conformal.NAME)
+    if is_forecast and takes_ready_arrays(reader):
+        promise = None  # the scale of errors of a series is not known
     if "resize" in reader and reader["shape"][-1] > _MOST_CHANNELS:
         raise KzooError(
             "images with transparency are not supported. Train on 3 channels, or export to onnx, for kzoo serve"
@@ -107,11 +124,15 @@ def stored_model(network: "Network") -> JsonObject:
         targets=list(network.targets) or _target_names(network, names),
         levels=list(network.config.get("quantiles") or ()),
         separator=reader.get("separator") or ";",
-        reader=_stored_reader(reader, network.about.get("statistics") or {}, network.about["data"]),
+        horizon=_horizon(network) if is_forecast else None,
+        mean=_mean(steps.step(error_vectors.NAME)),
+        reader=_forecast_reader(reader, network, promise)
+        if reader.get("kind") == "series" and "columns" in reader
+        else _stored_reader(reader, network.about.get("statistics") or {}, network.about["data"]),
         steps=[
             dict(name=step.name, learned=step.learned) for step in steps.steps if step.name in STEPS
         ],
-        promises=_promises(steps.step(conformal.NAME), solved, network, names),
+        promises=_promises(promise, solved, network, names),
     )
 
 
@@ -127,6 +148,10 @@ def _problem(network: "Network") -> Problem:
 
 def _shape(network: "Network") -> list[int]:
     return list(network.model.inputs[0].shape[1:])
+
+
+def _horizon(network: "Network") -> int:
+    return int(network.model.outputs[0].shape[1])
 
 
 def _class_names(network: "Network", solved: Problem) -> list[str]:
@@ -221,6 +246,96 @@ def _stored_series(reader: Mapping[str, Any]) -> JsonObject:
     )
 
 
+def _forecast_reader(
+    reader: Mapping[str, Any], network: "Network", promise: Step | None
+) -> JsonObject:
+    """Return the preprocessor of forecasts; ids of series, and categories whose numbers are not known, are hashed."""
+    calendar, time = Calendar.of(reader), reader.get("time")
+    zone = (reader.get("zones") or {}).get(time)
+    if calendar is not None and calendar.zone and offset_of(calendar.zone) is None:
+        raise KzooError(
+            f"times of column {time!r} are in the time zone {calendar.zone}, which is not supported. Train with times "
+            "in UTC, or export to onnx, for kzoo serve"
+        )
+    if calendar is not None and calendar.step == "seconds" and calendar.every * 1000 % 1:
+        raise KzooError(
+            "steps of parts of milliseconds are not supported. Export to onnx, for kzoo serve"
+        )
+    ids = list(reader.get("ids") or ())
+    series = dict.fromkeys([*ids, *_series_of_promise(promise)])
+    return {
+        "forecasts": dict(
+            columns=list(reader["columns"]),
+            outputs=target_count(reader),
+            time=time,
+            times=learned_time_format(reader),
+            zone=zone,
+            calendar=None if calendar is None else calendar.json(),
+            fill=reader.get("fill") or "",
+            uneven=bool(reader.get("uneven")),
+            steps=reader["steps"],
+            horizon=_horizon(network),
+            writings=dict(reader.get("writings") or {}),
+            ranges={name: _outward(pair) for name, pair in (reader.get("ranges") or {}).items()},
+            ids=list(reader.get("series_id") or ()) or None,
+            known=_hidden({name: code for code, name in enumerate(series, start=1)}, {}),
+            knownCount=len(ids),
+            covariates=[
+                _stored_covariate(covariate, network) for covariate in covariates_of(reader)
+            ],
+            paddedAhead=bool(reader.get("padded_ahead")),
+        )
+    }
+
+
+def _outward(pair: Sequence[float]) -> list[float]:
+    """Return the ends of a range to two digits, which makes it wider: they are cells of rows."""
+    roundings = ROUND_FLOOR, ROUND_CEILING
+    return [
+        float(Context(prec=_RANGE_DIGITS, rounding=rounding).create_decimal(Decimal(end)))
+        for end, rounding in zip(pair, roundings, strict=True)
+    ]
+
+
+def _stored_covariate(covariate: Covariate, network: "Network") -> JsonObject:
+    """Return a column that is known ahead; its categories of fewer than five training windows are hashed."""
+    stored: JsonObject = {"name": covariate.name, "role": covariate.role}
+    if covariate.number_format:
+        stored["writing"] = covariate.number_format
+    if not covariate.categories:
+        return stored
+    rows = min((network.about["data"] or {}).get("train") or 0, _COUNTED)
+    means = {
+        feature["name"]: feature["mean"]
+        for feature in (network.about.get("statistics") or {}).get("features", ())
+    }
+    codes = {value: code for code, value in enumerate(covariate.categories, start=1)}
+    known = {
+        value: code
+        for value, code in codes.items()
+        if means.get(f"{covariate.name}={value}", 0) * rows >= FEWEST
+    }
+    return stored | {"categories": _hidden(codes, known) | {"count": len(codes)}}
+
+
+def _series_of_promise(promise: Step | None) -> list[str]:
+    """Return the names of the series whose errors differ from those of the others."""
+    if promise is None:
+        return []
+    parts = promise.learned.get("pairs") or [promise.learned]
+    return [name for part in parts for name in (part.get("scale") or {}).get("series", ())]
+
+
+def _mean(step: Step | None) -> JsonObject | None:
+    """Return what means beside quantiles are made from; None without them."""
+    if step is None or not step.learned["means"]:
+        return None
+    learned = step.learned
+    return dict(
+        below=learned["below"], above=learned["above"], neverNegative=learned["never_negative"]
+    )
+
+
 def _category_counts(
     statistics: Mapping[str, Any], data: Mapping[str, Any] | None
 ) -> list[list[int]]:
@@ -303,7 +418,10 @@ def _promise(
     if learned["of"] == "classes":
         return stored | {"limit": _rounded_up(score_at(learned["lac"], level))}
     _, _, pair = conformal.ends(learned, row, level)
-    widths = cell_scores_at((learned if pair is None else pair)["scores"], level)[0]
+    part = learned if pair is None else pair
+    if solved.ordered:
+        return stored | _widths_of_steps(learned, part, level, network)
+    widths = cell_scores_at(part["scores"], level)[0]
     stored["widths"] = [_rounded_up(float(width)) for width in widths]
     if pair is None:
         stored["spreads"] = list(learned["spread"])
@@ -312,17 +430,45 @@ def _promise(
     return stored | ({"lowest": learned["lowest"]} if "lowest" in learned else {})
 
 
+def _widths_of_steps(
+    learned: Mapping[str, Any], part: Mapping[str, Any], level: float, network: "Network"
+) -> JsonObject:
+    """Return half-widths of a band by step and target, and the factors or summands of series that have their own."""
+    widths = cell_scores_at(part["scores"], level)
+    stored: JsonObject = {
+        "widths": [[_rounded_up(float(width)) for width in row] for row in widths]
+    }
+    if (scale := part.get("scale")) is not None:
+        ids = (network.preprocessing or {}).get("ids") or ()
+        promise = Postprocessor.read(network.postprocessing).step(conformal.NAME)
+        names = dict.fromkeys([*ids, *_series_of_promise(promise)])
+        codes = {name: code for code, name in enumerate(names, start=1)}
+        own = {str(codes[name]): numbers for name, numbers in scale["series"].items()}
+        stored |= {"rule": scale["rule"], "own": own}
+    if "low" in part:
+        stored |= {"low": part["low"], "high": part["high"]}
+    return stored | ({"lowest": learned["lowest"]} if "lowest" in learned else {})
+
+
 def _any_row(learned: Mapping[str, Any], network: "Network", names: Sequence[str]) -> Predictions:
     """Return a prediction of zeros, from which sentences are made."""
     if learned["of"] == "classes":
         p = np.full((1, len(names)), 1 / len(names), np.float32)
         return Predictions(labels=[names[0]], probabilities=p, class_names=names, inputs=[0])
-    outputs = network.model.outputs[0].shape[-1]
-    row = Predictions(values=np.zeros((1, outputs), np.float32), inputs=[0])
+    shape = tuple(network.model.outputs[0].shape[1:])
+    count = 1
+    if (
+        len(shape) > 1
+    ):  # two series: the band of one may also follow the errors before it, which the page does not read
+        count = 2
+    row = Predictions(values=np.zeros((count, *shape), np.float32), inputs=range(count))
+    levels = learned.get("levels") or ()
+    targets = shape[-1] // max(len(levels), 1)
+    if len(shape) > 1:
+        row = replace(row, error_scale=np.ones((count, targets)))
     if learned["of"] == "values":
         return row
-    levels = learned["levels"]
-    zeros = np.zeros((1, outputs // len(levels), len(levels)), np.float32)
+    zeros = np.zeros((count, *shape[:-1], targets, len(levels)), np.float32)
     return replace(row, values=None, quantiles=zeros, levels=levels)
 
 
@@ -362,7 +508,7 @@ def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
             kind=network.output_name,
             classes=stored["classes"],
             targets=stored["targets"],
-            horizon=None,
+            horizon=stored["horizon"],
             continues=False,
             confidence=bool(stored["promises"]),
         ),
@@ -386,6 +532,11 @@ def _form(reader: Any, stored: JsonObject, statistics: Mapping[str, Any]) -> Jso
     described: JsonObject = inference.form(reader, typical) if typical else inference.form(reader)
     columns = {column["name"]: column for column in stored.get("columns", ())}
     ranges = {feature["name"]: feature["edges"] for feature in statistics.get("features", ())}
+    if "covariates" in described:  # without their categories
+        described["covariates"] = [
+            {name: covariate[name] for name in ("name", "role")}
+            for covariate in described["covariates"]
+        ]
     for field in described["columns"] if columns else ():
         if field["kind"] == "category":
             names = columns[field["name"]]["values"]
@@ -405,6 +556,8 @@ def _example(network: "Network", reader: Any, stored: JsonObject, form: JsonObje
     """Return a row of medians and most frequent categories; of series and small arrays, a drawn golden input."""
     with np.load(Path(network.folder) / "golden.npz") as golden:
         x = golden["x_1"][0]
+    if "forecasts" in stored:
+        return _series_example(reader, x, stored["forecasts"], network.about.get("statistics"))
     if "series" in stored:
         time = stored["series"]["time"]
         rows = kind_of(reader).inference.example(reader, x)
@@ -420,3 +573,42 @@ def _example(network: "Network", reader: Any, stored: JsonObject, form: JsonObje
         field["name"]: field["default"] for field in form["columns"] if field["kind"] == "category"
     }
     return dict(row) | defaults
+
+
+def _series_example(
+    reader: Any, x: np.ndarray, stored: JsonObject, statistics: Mapping[str, Any] | None
+) -> Any:
+    """Return the rows of a drawn series; those of one series have times where the training had."""
+    rows = kind_of(reader).inference.example(reader, x)
+    edges = {
+        feature["name"]: feature["edges"] for feature in (statistics or {}).get("features", ())
+    }
+    for row in rows:
+        row |= {
+            name: round(cell, _EXAMPLE_DIGITS)
+            for name, cell in row.items()
+            if isinstance(cell, float)
+        }
+        row |= {
+            covariate["name"]: _example_cell(row[covariate["name"]], covariate, edges)
+            for covariate in stored["covariates"]
+        }
+    calendar, time = Calendar.of(reader), reader.get("time")
+    if stored["ids"] or calendar is None or time is None:
+        return rows
+    start = np.array(["2023-12-31"], "M8[us]") if calendar.step != "numbers" else np.zeros(1)
+    times = calendar.next_times(Moments(start, start), len(rows))
+    plain = [t.replace(tzinfo=None) if hasattr(t, "tzinfo") else t for t in times]
+    written = as_written(plain, reader.get("times"))
+    return [{time: cell} | row for cell, row in zip(written, rows, strict=True)]
+
+
+def _example_cell(cell: Any, covariate: JsonObject, edges: Mapping[str, Sequence[float]]) -> Any:
+    """Return a drawn cell of a known column as the column has them: frequent categories, or whole numbers."""
+    if "categories" in covariate:
+        frequent = covariate["categories"]["values"]
+        return cell if cell in frequent else next(iter(frequent), "other")
+    own = edges.get(covariate["name"])
+    if cell is None or own is None or any(edge % 1 for edge in own):
+        return cell
+    return int(min(max(round(cell), own[0]), own[-1]))

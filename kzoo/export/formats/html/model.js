@@ -1,12 +1,13 @@
 // The model of this page: from cells or numbers to predictions, here or in a worker.
 
 import { decoded, readTable } from "./csv_files.js";
+import { encodeForecasts } from "./forecasts.js";
 import { pixelsOf } from "./images.js";
 import { network } from "./network.js";
-import { cellsOf, columnNames, csvLine, inputText, predictionOf, promiseOf, responseOf } from "./predictions.js";
+import { cellsOf, columnNames, csvLine, forecastColumns, inputText, predictionOf, promiseOf, responseOf } from "./predictions.js";
 import { checkFinite, ModelError } from "./python.js";
 import { explanationOf } from "./reasons.js";
-import { encodeRows, tableOfObjects } from "./rows.js";
+import { codeIn, encodeRows, tableOfObjects } from "./rows.js";
 import { encodeSeries, tableOfNumbers } from "./series.js";
 import { encodeTexts, textsOf, textsOfInput } from "./texts.js";
 
@@ -18,11 +19,11 @@ const NAME = "the table"; // of an uploaded file, in messages
 export function createModel(stored, weights) {
   const run = network(stored.network, weights);
 
-  async function predictRows(x, count, options, progress, use) {
+  async function predictRows(x, count, options, progress, use, seriesOf = () => null) {
     const width = x.length / count;
     let reported = Date.now();
     for (let row = 0; row < count; row += 1) {
-      use(predictionOf(stored, run(x.subarray(row * width, (row + 1) * width)), options), row);
+      use(predictionOf(stored, run(x.subarray(row * width, (row + 1) * width)), options, seriesOf(row)), row);
       if (Date.now() - reported < TURN) continue;
       await progress(row + 1, count);
       reported = Date.now();
@@ -51,11 +52,36 @@ export function createModel(stored, weights) {
 
   /** Return the predictions of inputs that are not rows of a table; `nameOf` returns the name or number of one. */
   async function predictNamed(x, count, nameOf, options, progress) {
+    if (stored.horizon) return predictSteps(x, count, [["input", Array.from({ length: count }, (_, row) => nameOf(row))]], options, progress);
     const predictions = [], lines = [csvLine(["input", ...columnNames(stored, options)])];
     await predictRows(x, count, options, progress, (prediction, row) => {
       predictions.push(responseOf(stored, prediction, options, nameOf(row)));
       lines.push(csvLine([String(nameOf(row)), ...cellsOf(stored, prediction)]));
     });
+    return { predictions, csv: lines };
+  }
+
+  async function predictForecasts(table, options, progress, notes) {
+    const read = encodeForecasts(stored.reader.forecasts, table, notes), { names, ids, scales, history, times, historyTimes, write } = read;
+    const { known, calendar } = stored.reader.forecasts, seriesOf = (row) => ({ scales: scales[row], code: known ? codeIn(known, names[row]) : 0 });
+    const columns = [...ids, ...(times.length ? [[calendar.column, write(times.flat())]] : [])];
+    const result = await predictSteps(read.x, names.length, columns, options, progress, seriesOf);
+    result.predictions.forEach((row, i) => {
+      Object.assign(row, { input: names[i], history: history[i] });
+      if (ids.length) row.ids = Object.fromEntries(ids.map(([name, cells]) => [name, cells[i]]));
+      if (times.length) Object.assign(row, { times: write(times[i]).map(String), history_times: write(historyTimes[i]).map(String) });
+    });
+    return result;
+  }
+
+  /** Return forecasts. `columns` are names and cells of their CSV file before the numbers: a cell for each forecast, or each step. */
+  async function predictSteps(x, count, columns, options, progress, seriesOf) {
+    const taken = columns.map(([name]) => name), first = [...taken, taken.includes("step") ? "forecast_step" : "step"], { names, cells } = forecastColumns(stored, options, first);
+    const predictions = [], lines = [csvLine([...first, ...names])], { horizon } = stored;
+    await predictRows(x, count, options, progress, (prediction, row) => {
+      predictions.push(responseOf(stored, prediction, options, row));
+      cells(prediction).forEach((numbers, i) => lines.push(csvLine([...columns.map(([, own]) => inputText(own[own.length === count ? row : row * horizon + i])), String(i + 1), ...numbers])));
+    }, seriesOf);
     return { predictions, csv: lines };
   }
 
@@ -77,8 +103,8 @@ export function createModel(stored, weights) {
   /** `input` has `json` (objects, texts, rows of numbers, or pixels), `text` (CSV), `bytes` (of a CSV file), or `files` (images). */
   async function predict(input, options, progress = async () => {}) {
     const notes = [], promise = promiseOf(stored, options);
-    const isTable = stored.reader.columns || stored.reader.series || input.text !== undefined || input.bytes;
-    const predictCells = stored.reader.series ? predictSeries : predictTable;
+    const isTable = stored.reader.columns || stored.reader.series || stored.reader.forecasts || input.text !== undefined || input.bytes;
+    const predictCells = stored.reader.forecasts ? predictForecasts : stored.reader.series ? predictSeries : predictTable;
     const result = isTable ? await predictCells(tableOf(input, stored.reader, notes), options, progress, notes) : await predictArrays(input, options, progress, notes);
     notes.push(...(promise?.notes ?? []));
     return { predictions: result.predictions, csv: result.csv, ...(result.series ? { series: result.series } : {}), ...(promise ? { promise: promise.text } : {}), ...(notes.length ? { notes } : {}) };

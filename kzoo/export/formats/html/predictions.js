@@ -37,8 +37,52 @@ const CHANGES = {
   temperature_scaling: ({ temperature, labels }, outputs) => outputsFrom(logitsFrom(outputs, labels).map((z) => z / temperature), outputs, labels),
   vector_scaling: ({ factors, shifts }, outputs) => outputsFrom(logitsFrom(outputs, false).map((z, i) => z * factors[i] + shifts[i]), outputs, false),
   platt_scaling: ({ lines, labels }, outputs) => outputsFromBinary(binaryLogits(outputs, labels).map((z, i) => lines[i][0] + lines[i][1] * z), outputs, labels),
+  quantile_widths: widened,
+  target_range: (learned, outputs) => {
+    const count = learned.levels?.length ?? 1;
+    return outputs.length === learned.whole.length * count ? float32(outputs.map((value, i) => inRange(learned, value, Math.floor(i / count), nearestWhole))) : outputs;
+  },
   isotonic_regression: ({ functions, labels }, outputs) => outputsFromBinary(binaryLogits(outputs, labels).map((z, i) => (functions[i] ? interpolated(z, ...functions[i]) : z)), outputs, labels),
 };
+
+/** Correct the distances of quantiles to the median; what is farther from it stays so. */
+function widened({ levels, factors }, outputs) {
+  const count = levels.length, below = levels.filter((level) => level < HALF).length;
+  if (outputs.length !== count * factors.length) return outputs;
+  return float32(factors.flatMap((own, target) => {
+    const quantiles = outputs.slice(count * target, count * (target + 1)).sort((a, b) => a - b), median = centralOf(quantiles, levels);
+    const distances = quantiles.map((value, i) => own[i] * (value - median));
+    for (let i = below - 2; i >= 0; i -= 1) distances[i] = Math.min(distances[i], distances[i + 1]);
+    for (let i = below + 1; i < count; i += 1) distances[i] = Math.max(distances[i], distances[i - 1]);
+    return distances.map((distance) => median + distance);
+  }));
+}
+
+/** Return the median of quantiles, interpolated without the level 0.5; null if all levels are on one side of it. */
+function centralOf(quantiles, levels) {
+  const index = nearestLevel(levels);
+  if (Math.abs(levels[index] - HALF) < 1e-9) return quantiles[index];
+  const above = levels.findIndex((level) => level >= HALF);
+  if (above <= 0) return null;
+  const share = (HALF - levels[above - 1]) / (levels[above] - levels[above - 1]);
+  return (1 - share) * quantiles[above - 1] + share * quantiles[above];
+}
+
+/** Return the index of the level nearest to 0.5, the lower one of two. */
+function nearestLevel(levels) {
+  const distances = levels.map((level) => Number(Math.abs(level - HALF).toFixed(9)));
+  return distances.indexOf(Math.min(...distances));
+}
+
+// Numbers within the range of their targets, which were never negative or always whole
+
+const slack = (value) => Math.min(Math.max(1e-5 * Math.abs(value), 1e-5), 0.01);
+const nearestWhole = (value) => Math.floor(value + HALF + slack(value)), wholeAbove = (value) => Math.ceil(value - slack(value)), wholeBelow = (value) => Math.floor(value + slack(value));
+
+function inRange(learned, value, target, whole) {
+  const changed = learned.whole[target] ? whole(value) : value;
+  return learned.never_negative[target] ? Math.max(changed, 0) : changed;
+}
 
 // Steps that change predictions: they return the number of the class, or which labels are predicted
 
@@ -61,11 +105,12 @@ const TASKS = { classes: ofClasses, ordinal: ofClasses, labels: ofLabels, values
  *
  * `model` has the `task`, `kind` of outputs, `classes`, `targets`, `levels` of quantiles, `steps`, and `promises`: level ->
  * what was learned for it. `options` has `confidence` (a key of `promises`) and `minimum`, the lowest probability of a row
- * that is answered.
+ * that is answered. A forecast is that of a `series`: its `scales` of errors, and its `code` among those of the training.
  */
-export function predictionOf(model, outputs, options) {
+export function predictionOf(model, outputs, options, series = null) {
   let changed = Array.from(outputs);
   if (changed.some((value) => !Number.isFinite(value))) throw new ModelError(`${model.name}/html outputs NaN or infinity for these inputs.`);
+  if (model.horizon) return forecastOf(model, changed, options, series);
   for (const { name, learned } of model.steps) {
     if (Object.hasOwn(CHANGES, name)) changed = CHANGES[name](learned, changed);
     else if (!Object.hasOwn(DECISIONS, name)) throw new ModelError(`The postprocessing step ${repr(name)} is not supported.`);
@@ -134,9 +179,60 @@ function intervals(model, pairs, options) {
   return { lower: ends.map(([lower]) => lower), upper: ends.map(([, upper]) => upper) };
 }
 
+// Forecasts
+
+function forecastOf(model, outputs, options, series) {
+  const { horizon, levels } = model, width = outputs.length / horizon, count = levels.length || 1, promise = promiseOf(model, options);
+  const learned = model.steps.find(({ name }) => name === "target_range")?.learned, ends = [], prediction = { rows: [], means: [] };
+  for (let step = 0; step < horizon; step += 1) {
+    let row = outputs.slice(width * step, width * (step + 1));
+    for (const { name, learned: own } of model.steps) row = CHANGES[name](own, row);
+    const targets = Array.from({ length: width / count }, (_, i) => row.slice(count * i, count * (i + 1)).sort((a, b) => a - b));
+    prediction.rows.push(targets);
+    if (model.mean) prediction.means.push(targets.map((quantiles, i) => Math.fround(meanOf(model.mean, quantiles, levels, i, series))));
+    if (promise) ends.push(targets.map((quantiles, i) => endsOf(promise, learned, quantiles, levels, i, promise.widths[step][i], series)));
+  }
+  if (promise) Object.assign(prediction, { lower: ends.map((row) => row.map(([lower]) => lower)), upper: ends.map((row) => row.map(([, upper]) => upper)) });
+  return prediction;
+}
+
+/** Return the mean beside quantiles: the median, moved by the errors of past forecasts on both sides of it. */
+function meanOf({ below, above, neverNegative }, given, levels, target, series) {
+  const isPositive = neverNegative[target], quantiles = isPositive ? given.map((value) => Math.max(value, 0)) : given, least = series ? 0.1 * series.scales[target] : 0;
+  const center = centralOf(quantiles, levels) ?? quantiles[nearestLevel(levels)];
+  const mean = center - below[target] * Math.max(center - quantiles[0], least) + above[target] * Math.max(quantiles.at(-1) - center, least);
+  return isPositive ? Math.max(mean, 0) : mean;
+}
+
+/** Return the ends of an interval of a step, whose width follows the errors of the series. */
+function endsOf(promise, learned, quantiles, levels, target, width, series) {
+  const [low, high] = levels.length ? [quantiles[promise.low], quantiles[promise.high]] : [quantiles[0], quantiles[0]];
+  const own = promise.rule && (promise.own[series.code]?.[target] ?? (promise.rule === "factor" ? 1 : 0));
+  const size = promise.rule === "factor" ? width * (series.scales[target] * own) : promise.rule ? (width + own) * series.scales[target] : width;
+  let [lower, upper] = [low - size, high + size];
+  const middle = (lower + upper) / 2;
+  [lower, upper] = [Math.min(lower, middle), Math.max(upper, middle)];
+  if ("lowest" in promise) [lower, upper] = [Math.max(lower, promise.lowest), Math.max(upper, promise.lowest)];
+  if (!learned) return [lower, upper];
+  const point = levels.length ? quantiles[nearestLevel(levels)] : quantiles[0], isWhole = learned.whole[target];
+  [lower, upper] = [inRange(learned, lower, target, wholeAbove), inRange(learned, upper, target, wholeBelow)];
+  return isWhole ? [Math.min(lower, point), Math.max(upper, point)] : [lower, upper];
+}
+
+/** Return the names of the numbers of a forecast, and a function from a prediction to their texts, a row for each step. */
+export function forecastColumns(model, { confidence }, taken) {
+  const isQuantiles = model.levels.length > 0, endings = isQuantiles ? [...(model.mean ? ["_mean"] : []), ...model.levels.map((level) => `_q${Number(level.toPrecision(6))}`)] : [""];
+  const used = new Set(model.targets.flatMap((name) => endings.map((ending) => name + ending))), reserved = new Set([...taken, "error"]);
+  const names = model.targets.flatMap((name) => [...endings.map((ending) => name + ending), ...(confidence ? ["_lower", "_upper"].map((end) => (used.has(name + end) ? `interval_${name}${end}` : name + end)) : [])]);
+  const cells = ({ rows, means, lower, upper }) => rows.map((targets, step) => targets.flatMap((row, i) => [...(model.mean ? [means[step][i]] : []), ...row, ...(lower ? [lower[step][i], upper[step][i]] : [])].map((value) => float32Text(Math.fround(value)))));
+  return { names: names.map((name) => (reserved.has(name) ? `target_${name}` : name)), cells };
+}
+
 /** Return a prediction as the server sends it, with the most likely classes, at most `top`. */
 export function responseOf(model, prediction, { top, confidence }, index) {
   const row = { input: index, ...(confidence ? { confidence: Number(confidence) } : {}) };
+  if (prediction.rows) Object.assign(row, model.levels.length ? { quantiles: prediction.rows, levels: model.levels } : { values: prediction.rows.map((targets) => targets.flat()) }, { targets: model.targets });
+  if (prediction.rows && model.mean) Object.assign(row, { mean: prediction.means });
   if (prediction.values) Object.assign(row, { values: prediction.values });
   if (prediction.quantiles) Object.assign(row, { quantiles: prediction.quantiles, levels: model.levels });
   if (prediction.lower) Object.assign(row, { lower: prediction.lower, upper: prediction.upper });

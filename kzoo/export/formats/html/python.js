@@ -108,6 +108,17 @@ export function general(value, digits) {
   return short(value.toFixed(Math.max(digits - 1 - exponent, 0)));
 }
 
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b), middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Return the nearest whole number, the even one of two, as Python and NumPy. */
+export function rounded(value) {
+  const nearest = Math.round(value);
+  return Math.abs(value % 1) === 0.5 && nearest % 2 ? nearest - 1 : nearest;
+}
+
 /** Return the indices of numbers, smallest first; equal ones stay in their order. */
 export function sortedIndices(values) {
   return Array.from(values, (_, index) => index).sort((a, b) => values[a] - values[b] || a - b);

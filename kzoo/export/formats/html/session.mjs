@@ -7,7 +7,8 @@ import { runInThisContext } from "node:vm";
 
 const path = process.argv[2], parts = statSync(path).isDirectory() ? partsOfFolder() : partsOfFile();
 runInThisContext(parts.engine);
-const run = globalThis.kzooEngine.network(JSON.parse(parts.model).network, Uint8Array.from(parts.weights).buffer);
+const model = JSON.parse(parts.model);
+const run = globalThis.kzooEngine.network(model.network, Uint8Array.from(parts.weights).buffer);
 
 function partsOfFile() {
   const html = readFileSync(path, "utf-8");
@@ -24,7 +25,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const answer = {};
   try {
     const { rows, count } = JSON.parse(line);
-    if (rows === undefined) answer.version = process.version;
+    if (rows === undefined) Object.assign(answer, { version: process.version, horizon: model.horizon ?? "" });
     else {
       const bytes = Buffer.from(rows, "base64"), x = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)), width = x.length / count;
       const outputs = Float32Array.from(Array.from({ length: count }, (_, row) => Array.from(run(x.subarray(row * width, (row + 1) * width)))).flat());

@@ -198,7 +198,8 @@ class Channels:
     """
 
     def __init__(self, own: np.ndarray, calendar: Calendar | None, numbers: np.ndarray) -> None:
-        self.own = np.ascontiguousarray(own, np.float32)
+        with np.errstate(over="ignore"):  # infinity is refused with the windows
+            self.own = np.ascontiguousarray(own, np.float32)
         self.numbers = numbers
         self.different = np.unique(numbers)
         self.values = calendar_values(calendar, self.different).astype(np.float32)

@@ -497,7 +497,7 @@ def _with_future(
         values = np.full((len(panel), horizon, width), np.nan, np.float32)
         offset = panel.numbers - np.repeat(panel.numbers[last], panel.sizes)
         rows = np.flatnonzero((offset >= 1) & (offset <= horizon))
-        values[panel.codes[rows], offset[rows] - 1] = own[rows][:, column]
+        values[panel.codes[rows], offset[rows] - 1] = _as_float32(own[rows][:, column])
         if len(empty := np.argwhere(np.isnan(values).any(axis=2))):
             series, step = empty[0]
             moments = panel.moments.part(slice(panel.bounds[series], last[series] + 1))
@@ -509,7 +509,7 @@ def _with_future(
             )
         parts.append(values)
     parts.append(calendar_values(calendar, numbers.reshape(-1)).reshape(*numbers.shape, -1))
-    return past, np.concatenate(parts, axis=2).astype(np.float32)
+    return past, _as_float32(np.concatenate(parts, axis=2))
 
 
 def times_ahead(
@@ -571,7 +571,7 @@ def future_rows(reader: Preprocessor, rows: Rows) -> dict[str, list[Any]]:
     }
 
 
-def _as_written(times: list[Any], time_format: str | None) -> list[Any]:
+def as_written(times: list[Any], time_format: str | None) -> list[Any]:
     """Return times as the time column writes them."""
     if time_format in ("YYYYMMDD", "YYYYMM"):
         return [
@@ -595,7 +595,7 @@ def example_rows(reader: Preprocessor, x: np.ndarray) -> list[dict[str, Any]]:
     width = (x.shape[1] - past) // 2
     start = np.array(["2023-12-31"], "M8[us]") if calendar.step != "numbers" else np.zeros(1)
     times = calendar.next_times(Moments(start, start), len(x) + horizon)
-    written = _as_written(
+    written = as_written(
         [time.replace(tzinfo=None) if hasattr(time, "tzinfo") else time for time in times],
         reader.get("times"),
     )

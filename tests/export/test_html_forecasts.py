@@ -167,8 +167,8 @@ def test_one_series_is_read_as_in_python(case):
     own = "hours" if stored["calendar"] is None else step_of(**stored["calendar"])
     texts = [
         text
-        for step, form in ((own, "iso"), (own, "dotted"), ("hours", "utc"))
-        for text in hard_series.one_series(step, steps, columns, form=form)
+        for step, form, each in ((own, "iso", 1), (own, "dotted", 3), ("hours", "utc", 5))
+        for text in list(hard_series.one_series(step, steps, columns, form=form))[::each]
     ]
     if "time" in table:  # those of the training
         table["time"] = table["time"].astype(str)

@@ -127,7 +127,7 @@ def stored_model(network: "Network") -> JsonObject:
         horizon=_horizon(network) if is_forecast else None,
         mean=_mean(steps.step(error_vectors.NAME)),
         reader=_forecast_reader(reader, network, promise)
-        if reader.get("kind") == "series" and "columns" in reader
+        if is_forecast and not takes_ready_arrays(reader)
         else _stored_reader(reader, network.about.get("statistics") or {}, network.about["data"]),
         steps=[
             dict(name=step.name, learned=step.learned) for step in steps.steps if step.name in STEPS

@@ -45,11 +45,19 @@ html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_sidebars = {"index": [], "search": [], "presets/index": [], "gallery/index": []}
 html_theme_options = {
     "navbar_align": "left",
     "show_toc_level": 2,
     "show_prev_next": False,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {
+        "**": ["page-toc"],
+        "index": [],
+        "search": [],
+        "presets/index": [],
+        "gallery/index": [],
+    },
+    "navbar_end": ["version_menu", "theme-switcher"],
     "footer_start": ["copyright"],
-    "footer_end": [],
+    "footer_end": ["plain_page"],
 }

@@ -59,8 +59,16 @@ def test_links_lead_somewhere(page):
     for target in targets(page):
         link, _, anchor = target.partition("#")
         file = page.parent / link if link else page
-        assert file.exists(), target
-        assert not anchor or anchor in anchors(file), target
+        if not made_by_the_build(file):
+            assert file.exists(), target
+            assert not anchor or anchor in anchors(file), target
+
+
+def made_by_the_build(file):
+    """Return whether the build of the site makes a page, and checks links to it."""
+    name = file.resolve().relative_to(ROOT).as_posix().removeprefix("docs/")
+    references = ("api/", "command_line/", "settings.md", "data_options.md", "checks.md")
+    return name.startswith(("presets/", "gallery/", *(f"reference/{each}" for each in references)))
 
 
 def test_former_addresses_lead_to_pages_of_today():
@@ -69,8 +77,8 @@ def test_former_addresses_lead_to_pages_of_today():
         assert not (ROOT / "docs" / f"{former}.md").exists() and "" in targets_of_today
         for target in targets_of_today.values():
             link, _, anchor = target.partition("#")
-            assert (file := ROOT / "docs" / f"{link}.md").exists(), target
-            assert not anchor or anchor in anchors(file), target
+            assert made_by_the_build(file := ROOT / "docs" / f"{link}.md") or file.exists(), target
+            assert not anchor or made_by_the_build(file) or anchor in anchors(file), target
 
 
 def test_comments_of_pages_are_known():

@@ -50,7 +50,7 @@ def pages() -> dict[str, str]:
     names = public_names()
     full_names = [f"{module}.{name}" for module in names for name in names[module]]
     result = {
-        f"reference/api/{full_name}.md": _page(full_name, _value(full_name))
+        f"reference/api/{full_name}.md": _page(full_name, value_of(full_name))
         for full_name in full_names
     }
     lists = []
@@ -70,16 +70,18 @@ def pages() -> dict[str, str]:
     return result
 
 
-def _value(full_name):
+def value_of(full_name: str) -> object:
+    """Return a public object; of a module that can be called, such as `kzoo.export`, its function."""
     module, _, name = full_name.rpartition(".")
-    return getattr(import_module(module), name)
+    value = getattr(import_module(module), name)
+    return value.__call__ if inspect.ismodule(value) and callable(value) else value
 
 
 def _list(title, sentence, rows):
     """Return the lines of a section with a table of names; `rows` is the text of a link -> the full name."""
     head = [f"## {title}", "", sentence, "", "| name | what it does |", "|---|---|"]
     table = [
-        f"| [`{text}`]({full_name}.md) | {summary(_value(full_name))} |"
+        f"| [`{text}`]({full_name}.md) | {summary(value_of(full_name))} |"
         for text, full_name in rows.items()
     ]
     return [*head, *table, ""]
@@ -107,7 +109,7 @@ def _shortened(signature):
 
 def twin(full_name: str) -> str:
     """Return the page of a public name as plain Markdown: its signature and its docstring, which is Markdown."""
-    name, value = full_name.rpartition(".")[2], _value(full_name)
+    name, value = full_name.rpartition(".")[2], value_of(full_name)
     lines = [f"# {full_name}", ""]
     members = [(name, value)]
     if inspect.isclass(value):

@@ -1,13 +1,34 @@
 """The Sphinx extension of the site."""
 
+import json
+import posixpath
+import re
+import shutil
+from pathlib import Path
+
+import api_pages
 import docstrings
+import search_index
+import sphinx.search
+from docutils import nodes
 from numpy.typing import ArrayLike
 from sphinx.util.typing import stringify_annotation
 
+import kzoo
+
+_BACKLINK = re.compile(r"(reference/api/([\w.]+)\.html)#([\w.]+)")
+
 
 def setup(app):
+    for name in api_pages.public_names()["kzoo"]:  # autodoc would take `kzoo.export` for the module
+        setattr(kzoo, name, api_pages.value_of(f"kzoo.{name}"))
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-process-docstring", _docstring, priority=100)  # before napoleon
+    app.connect("builder-inited", _without_sphinx_search)
+    app.connect("html-collect-pages", _search_page)
+    app.connect("html-page-context", _page_context)
+    app.connect("build-finished", _write_search)
+    app.connect("build-finished", _write_pages)
     return {"parallel_read_safe": True}
 
 
@@ -21,3 +42,70 @@ def _docstring(app, what, name, value, options, lines):
     lines[:] = docstrings.rst(lines)
     if what in ("attribute", "data", "property"):
         lines.insert(0, "")  # else napoleon takes the words before a colon for a type
+
+
+# === Search ===
+
+
+def _without_sphinx_search(app):
+    """Sphinx's own search wants every word of a question in a page; another index replaces it."""
+    app.builder.search = False
+
+
+def _search_page(app):
+    return [("search", {}, "search.html")]
+
+
+def _write_search(app, exception):
+    if exception is not None:
+        return
+    pages = {}
+    for name in sorted(app.env.found_docs):
+        doctree = app.env.get_doctree(name)
+        keywords = app.env.metadata[name].get("keywords", "") or _keywords(doctree)
+        pages[name] = search_index.fields_of(doctree, keywords)
+    static = Path(app.outdir) / "_static"
+    (static / "search_index.js").write_text(search_index.script(pages), encoding="utf-8")
+    stemmers = Path(sphinx.search.__file__).parent / "minified-js"
+    for name in ("base-stemmer.js", "porter-stemmer.js"):
+        shutil.copyfile(stemmers / name, static / name)
+
+
+def _keywords(doctree):
+    return " ".join(
+        node.get("content", "")
+        for node in doctree.findall(nodes.meta)
+        if node.get("name") == "keywords"
+    )
+
+
+# === Plain pages, versions ===
+
+
+def _page_context(app, page, template, context, doctree):
+    if page.startswith("_modules/") and "body" in context:
+        context["body"] = _BACKLINK.sub(_with_full_name, context["body"])
+    depth = page.count("/") + (app.config.version != "dev")
+    context["versions_root"] = "../" * depth
+    if doctree is not None:
+        context["plain_page"] = f"{posixpath.basename(page)}.md"
+        context["metatags"] = (
+            context.get("metatags", "")
+            + f'<link rel="alternate" type="text/markdown" href="{context["plain_page"]}">\n'
+        )
+
+
+def _with_full_name(link):
+    """Return a link from the source back to the reference: viewcode knows one public module for each source."""
+    page, name = link[2], link[3]
+    last = page.rpartition(".")[2]
+    return f"{link[1]}#{page}{name.partition(last)[2]}"
+
+
+def _write_pages(app, exception):
+    if exception is not None:
+        return
+    out = Path(app.outdir)
+    shutil.copytree(Path(app.srcdir).parent / "plain", out, dirs_exist_ok=True)
+    names = sorted(app.env.found_docs)
+    (out / "pages.json").write_text(json.dumps(names), encoding="utf-8")

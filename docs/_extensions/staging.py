@@ -11,6 +11,7 @@ import posixpath
 import re
 import shutil
 import sys
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -44,11 +45,17 @@ def hand_written() -> dict[str, str]:
     return texts | {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
 
 
+def generators() -> list:
+    """Return the modules that make pages: `pages`, and perhaps `twins` and `files`."""
+    return [
+        import_module(name)
+        for name in ("api_pages", "reference_pages", "preset_pages", "gallery_pages")
+    ]
+
+
 def generated() -> dict[str, str]:
     """Return path below docs/ -> text of the pages that are made of the package."""
-    import api_pages
-
-    return api_pages.pages()
+    return {name: text for module in generators() for name, text in module.pages().items()}
 
 
 def staged(folder: Path) -> dict[str, str]:
@@ -91,7 +98,11 @@ def _linked(text, origin, name, names, folder):
         if re.match(r"[a-z]+:", target):
             return match[0]
         path = posixpath.normpath(posixpath.join(posixpath.dirname(origin), target))
-        page = ALIASES.get(path) or PAGES.get(path) or path.removeprefix("docs/")
+        recipe = re.fullmatch(r"recipes/(.+)\.py", path)
+        page = f"gallery/{recipe[1].replace('/', '-')}.md" if recipe else ""
+        page = page if page in names else PAGES.get(path) or path.removeprefix("docs/")
+        if path in ALIASES and not after.startswith("#") and ALIASES[path] != name:
+            page = ALIASES[path]
         if page in names:
             return before + _relative(page, name) + after
         if before.startswith("!") and (ROOT / path).is_file():
@@ -128,9 +139,33 @@ def write(folder: Path) -> None:
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+    _write_plain(pages, folder.parent / "plain")
+    for module in generators():
+        for name, content in getattr(module, "files", dict)().items():
+            path = folder / name
+            if not path.is_file() or path.read_bytes() != content:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
     for path in folder.rglob("*.md"):
         if path.relative_to(folder).as_posix() not in pages:
             path.unlink()
+
+
+def _write_plain(pages, folder):
+    """Write the pages as plain Markdown, and their list."""
+    import plain_pages
+
+    shutil.rmtree(folder, ignore_errors=True)
+    others = {
+        name: text
+        for module in generators()
+        for name, text in getattr(module, "twins", dict)().items()
+    }
+    for name, text in pages.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(others.get(name) or plain_pages.plain(name, text, pages), encoding="utf-8")
+    (folder / "llms.txt").write_text(plain_pages.list_for_models(pages), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import layers
 from messages import assert_mentions, refuses
+from scipy.ndimage import map_coordinates
 
 import kzoo
 from kzoo.plots import grad_cam
@@ -116,23 +117,29 @@ def test_the_true_class_is_in_the_title_right_or_wrong():
     assert "bright" in titles[0][0].split("\n")[1]
 
 
-def test_the_heatmap_is_transparent_over_the_grey_image_and_has_a_scale():
+def test_the_photo_keeps_its_colours_where_the_evidence_is():
     colours = np.zeros((8, 8, 3), "float32") + np.array([1.0, 0.0, 0.0])
     pixels = keras.Input((8, 8, 3))
     maps = layers.Conv2D(2, 1, activation="relu", name="maps")(pixels)
     answer = layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(maps))
     _, right, scale = grad_cam(keras.Model(pixels, answer), colours).axes
-    grey, evidence = right.images
+    photo, veil = right.images
+    assert np.array_equal(photo.get_array(), colours)
+    opacity = veil.cmap(np.linspace(0, 1, 5))[:, 3]
+    assert opacity[0] < 1 and (np.diff(opacity) < 0).all() and opacity[-1] == 0
     assert (
-        np.ndim(grey.get_array()) == 2 and grey.get_array().min() > 0 and grey.get_array().max() < 1
+        veil.get_clim() == (0, 1) and list(scale.get_yticks()) == [0, 0.5, 1] and scale.get_ylabel()
     )
-    opacity = evidence.cmap(np.linspace(0, 1, 5))[:, 3]
-    assert opacity[0] == 0 and (np.diff(opacity) > 0).all() and opacity[-1] < 1
-    assert (
-        evidence.get_clim() == (0, 1)
-        and list(scale.get_yticks()) == [0, 0.5, 1]
-        and scale.get_ylabel()
-    )
+
+
+def test_lines_enclose_the_parts_with_the_most_evidence():
+    figure = grad_cam(network(), image(), class_index=0)
+    (lines,) = figure.axes[1].collections
+    for level, path in zip(lines.levels, lines.get_paths(), strict=True):
+        points = path.vertices[(path.vertices > 0).all(1) & (path.vertices < 7).all(1)]
+        x, y = points.T
+        near = map_coordinates(np.asarray(heat(figure)), [y, x], order=1)
+        assert len(points) > 10 and np.abs(near - level).mean() < 0.05
 
 
 def test_an_empty_map_has_another_title():

@@ -61,11 +61,13 @@ def load_data(
             for a language model (tables and texts may be larger than memory); an `.xlsx` workbook, a `.jsonl` file of
             an object per line, a `.csv.gz` or `.zip` file; a pattern such as `data/2024-*.csv` of files with the same
             columns; `sqlite:FILE?TABLE` or `sqlite:FILE?SELECT ...`; an `.npz` file; a pair of arrays (x, y),
-            optionally with a weight for each row, (x, y, weight), or of a DataFrame and its targets; a DataFrame, or
-            any object with `__arrow_c_stream__`, such as a table of Polars, DuckDB or pyarrow
-            (https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html); a list of dicts, a dict of
-            columns, or a list of lists of which the first has the column names; a `tf.data.Dataset` of (x, y) or (x, y,
-            weight).
+            optionally with a weight (N,) for each row, (x, y, weight), or of a DataFrame and its targets: x are rows
+            (N, features), images (N, H, W, channels) with pixels 0..255, token ids (N, length) or series (N, steps,
+            features); y are labels (N,) of any type or numbers (N,) or (N, targets), and of several labels per row (N,
+            labels) of 0, 1 and NaN (unknown); a DataFrame, or any object with `__arrow_c_stream__`, such as a table of
+            Polars, DuckDB or pyarrow (https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html); a
+            list of dicts, a dict of columns, or a list of lists of which the first has the column names; a
+            `tf.data.Dataset` of (x, y) or (x, y, weight).
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
             windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text, labels of images), or columns to forecast (series); separate several

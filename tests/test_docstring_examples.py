@@ -56,7 +56,9 @@ UNITS = {
     for name in names.split()
 }
 ARRAY = re.compile(r"ArrayLike|ndarray|_array_like")
-SHAPE = re.compile(r"\((\w+,( (\w+|\.\.\.))?)(, (\w+|\.\.\.))*( or \w+)?\)")
+SHAPE = re.compile(
+    r"\((N|B|H|M|Q|1|2|steps|horizon|paths|length),( (\w+|\*\w+|\.\.\.))?(, (\w+|\.\.\.))*( or \w+)?\)"
+)
 OUR_ERRORS = ("KzooError", "UnsafeModelError", "Interrupted")
 
 

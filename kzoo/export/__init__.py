@@ -47,9 +47,9 @@ def export(
         model_or_run: a run or its path, the name of a preset with pretrained weights in the package, a model built by
             `kzoo.build`, or a custom Keras model with one input and one output.
         path: the folder to write.
-        formats: one or several of "keras", "saved_model", "onnx", "litert", "c", "html" and "html_folder" (one module
-            each in `kzoo/export/formats/`): https://onnx.ai, https://www.tensorflow.org/guide/saved_model,
-            https://ai.google.dev/edge/litert.
+        formats: one or several of "keras", "saved_model" (https://www.tensorflow.org/guide/saved_model), "onnx"
+            (https://onnx.ai), "litert" (https://ai.google.dev/edge/litert), "c", "html" and "html_folder" (one module
+            each in `kzoo/export/formats/`).
         weights: name of the pretrained weights, if a preset has several.
         quantize: "float16", "int8" or both: additional quantized files for onnx and litert.
         verify: False skips the comparison with Keras, so the files are not known to work.

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from pages import ROOT, blocks, calls, lines
 
+sys.path.append(str(ROOT / "docs" / "_extensions"))
+import stored_outputs
+
 STEPS = 20  # of a training whose scores nobody shows
 # The beginning of a command -> why it is not run.
 LEFT_OUT = {
@@ -51,6 +54,8 @@ def main(page):
         print(f"== {where}: {block.text.splitlines()[0]}", flush=True)
         if block.language in ("sh", "python") and block.output is not None:
             compare(printed(block), block.output, where)
+            if os.environ.get("KZOO_STORE_OUTPUTS"):
+                stored_outputs.add(page, block)
         elif block.language == "sh":
             for line in lines(block):
                 reason = next(

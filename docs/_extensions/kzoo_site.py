@@ -24,6 +24,7 @@ def setup(app):
         setattr(kzoo, name, api_pages.value_of(f"kzoo.{name}"))
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-process-docstring", _docstring, priority=100)  # before napoleon
+    app.connect("doctree-resolved", _link_names)
     app.connect("builder-inited", _without_sphinx_search)
     app.connect("html-collect-pages", _search_page)
     app.connect("html-page-context", _page_context)
@@ -42,6 +43,35 @@ def _docstring(app, what, name, value, options, lines):
     lines[:] = docstrings.rst(lines)
     if what in ("attribute", "data", "property"):
         lines.insert(0, "")  # else napoleon takes the words before a colon for a type
+
+
+# === Links of names ===
+
+_LINKED = ("how_to/", "tutorials/", "explanation/", "index")
+
+
+def _link_names(app, doctree, page):
+    """Link `kzoo.train`, `kzoo train` and names of presets in the text of pages to their page."""
+    if not page.startswith(_LINKED):
+        return
+    for literal in [*doctree.findall(nodes.literal)]:
+        target = _page_of(literal.astext(), app.env.found_docs)
+        if target is None or isinstance(literal.parent, nodes.reference | nodes.title):
+            continue
+        uri = app.builder.get_relative_uri(page, target)
+        literal.replace_self(nodes.reference("", "", literal.deepcopy(), refuri=uri, internal=True))
+
+
+def _page_of(text, pages):
+    """Return the page of a name, or None."""
+    command = re.fullmatch(r"kzoo (\w+)", text)
+    name = text.removesuffix("()")
+    names = (
+        f"reference/command_line/{command[1]}" if command else "",
+        f"reference/api/{name}",
+        f"presets/{name}" if name != "index" else "",
+    )
+    return next((each for each in names if each in pages), None)
 
 
 # === Search ===

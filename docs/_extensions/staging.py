@@ -171,4 +171,6 @@ def _write_plain(pages, folder):
 if __name__ == "__main__":
     os.environ["KZOO_LANG"] = "en"
     sys.path.insert(0, str(ROOT))
+    if stale := import_module("stored_outputs").problems():
+        sys.exit("\n".join(stale))
     write(Path(sys.argv[1]))

@@ -225,3 +225,21 @@ def test_the_check_of_the_output_finds_what_is_wrong(tmp_path, body, problem):
     (tmp_path / "b.html").write_text('<p id="there"></p>')
     (tmp_path / "p.png").write_bytes(b"")
     assert check_output.problems(tmp_path, largest=1_000) == ([] if problem is None else [problem])
+
+
+def test_a_changed_block_or_output_is_found(tmp_path):
+    import stored_outputs
+
+    page, store = stored_outputs.ROOT / "README.md", tmp_path / "outputs.json"
+    first, second = stored_outputs.shown(page)[:2]
+    stored_outputs.add(page, first, store)
+    stored_outputs.add(page, second, store)
+    changed = tmp_path / "README.md"
+    text = page.read_text(encoding="utf-8")
+    changed.write_text(text, encoding="utf-8")
+    assert stored_outputs.problems([changed], store) == []
+    for old, new in (("epochs=10", "epochs=11"), (second.output.split()[0], "tabular_fnn")):
+        assert old in text
+        changed.write_text(text.replace(old, new), encoding="utf-8")
+        problems = stored_outputs.problems([changed], store)
+        assert "README.md, line" in problems[0] and "no page shows it" in problems[-1]

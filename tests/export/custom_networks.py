@@ -22,6 +22,7 @@ def odd_network():
     x = keras.layers.LayerNormalization()(x)
     x = x[:, ::-1, 1:] * keras.ops.sigmoid(keras.ops.max(x, axis=(1, 2), keepdims=True))
     x = keras.layers.Flatten()(x)
+    x = keras.ops.sign(x) * keras.ops.log(1 + keras.ops.abs(x))
     y = keras.layers.Dense(3, activation="tanh")(x)
     return with_random_values(keras.Model(inputs, y, name="odd"), 0.3)
 

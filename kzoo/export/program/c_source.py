@@ -40,6 +40,7 @@ _EXPRESSIONS = {
     "softplus": "(fmaxf({a}, 0.0f) + log1pf(expf(-fabsf({a}))))",
     "abs": "fabsf({a})",
     "neg": "-{a}",
+    "sign": "(float)(({a} > 0.0f) - ({a} < 0.0f))",
     "reciprocal": "1.0f / {a}",
     "erf": "erff({a})",
     "floor": "floorf({a})",

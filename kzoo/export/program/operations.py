@@ -38,6 +38,7 @@ MAPS = {
     "Softplus": "softplus",
     "Abs": "abs",
     "Neg": "neg",
+    "Sign": "sign",
     "Reciprocal": "reciprocal",
     "Erf": "erf",
     "Floor": "floor",

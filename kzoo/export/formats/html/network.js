@@ -35,6 +35,7 @@ const FUNCTIONS = {
   softplus: (a) => Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a))),
   abs: (a) => Math.abs(a),
   neg: (a) => -a,
+  sign: (a) => Math.sign(a),
   reciprocal: (a) => 1 / a,
   erf,
   floor: (a) => Math.floor(a),

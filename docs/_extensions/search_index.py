@@ -7,6 +7,7 @@ paragraph, text), weighted and divided by the length of the field, as in BM25F. 
 import json
 import re
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 from docutils import nodes
 from snowballstemmer import stemmer
@@ -20,6 +21,7 @@ FIELDS = {
     "lead": (1.5, 0.4),
     "text": (1.0, 0.65),
 }
+WITH_PHRASES = ("title", "keywords", "headings")
 # Beginning of a page's name -> factor of its score: an answer comes before the list in which it is looked up.
 PRIORS = {
     "how_to/index": 0.5,
@@ -31,7 +33,7 @@ PRIORS = {
     "presets/index": 0.9,
     "reference/api/": 0.65,
     "reference/": 0.75,
-    "presets/": 0.6,
+    "presets/": 0.5,
     "gallery/": 0.7,
     "development/changelog": 0.25,
     "development/": 0.5,
@@ -71,6 +73,12 @@ def terms(text: str) -> list[str]:
             if lower not in STOP_WORDS:
                 result.append(_stem(lower))
     return result
+
+
+def phrases(text: str) -> list[str]:
+    """Return the pairs of neighbouring terms of a text with short phrases: titles, keywords."""
+    found = (terms(phrase) for phrase in re.split(r"[,;:?!()\n]", text))
+    return [f"{first} {second}" for each in found for first, second in pairwise(each)]
 
 
 def fields_of(doctree: nodes.document, keywords: str) -> tuple[dict[str, str], list[list[str]]]:
@@ -131,7 +139,10 @@ def index(pages: dict[str, tuple[dict[str, str], list[list[str]]]]) -> dict:
     """
     names = sorted(pages)
     counted = {
-        name: {field: Counter(terms(text)) for field, text in pages[name][0].items()}
+        name: {
+            field: Counter(terms(text) + (phrases(text) if field in WITH_PHRASES else []))
+            for field, text in pages[name][0].items()
+        }
         for name in names
     }
     mean = {

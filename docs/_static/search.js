@@ -31,6 +31,7 @@ const kzooSearch = (() => {
     ["mislabeled", "mislabelled", "noisy", "wrong"],
     ["duplicate", "leak", "leakage", "leaking"],
     ["group", "subject", "patient", "individual", "person", "customer"],
+    ["subgroup", "subgroups", "fair", "fairness", "gender", "women", "biased"],
     ["covariate", "covariates", "exogenous", "regressor", "regressors"],
     ["augmentation", "augment", "mixup", "cutmix"],
     ["pretrained", "finetune", "finetuning", "transfer"],
@@ -86,6 +87,7 @@ const kzooSearch = (() => {
     if (!vocabulary[term] || (isLast && term.length > 2)) {
       for (const other of Object.keys(vocabulary)) {
         if (weights.has(other) || term.length < 3) continue;
+        if (other.includes(" ")) continue; // a phrase
         if (other.startsWith(term)) weights.set(other, PREFIX);
         else if (!vocabulary[term] && !weights.size && near(term, other)) weights.set(other, PREFIX);
       }
@@ -110,12 +112,18 @@ const kzooSearch = (() => {
   // Pages for a question, best first: {name, title, label, anchor, heading, text, score}.
   function rank(question) {
     const { pages } = kzooIndex;
-    const asked = [...new Set(terms(question))];
+    const words = terms(question);
+    const asked = [...new Set(words)];
+    const phrases = new Set(words.slice(1).map((word, number) => `${words[number]} ${word}`));
     const scores = new Map();
     const wanted = new Set();
-    asked.forEach((term, number) => {
+    const all = [
+      ...asked.map((term, number) => expanded(term, number === asked.length - 1)),
+      ...[...phrases].filter((phrase) => vocabulary[phrase]).map((phrase) => new Map([[phrase, 1]])),
+    ];
+    all.forEach((weights) => {
       const best = new Map(); // the synonyms of a term count once
-      for (const [other, weight] of expanded(term, number === asked.length - 1)) {
+      for (const [other, weight] of weights) {
         const postings = vocabulary[other];
         const idf = Math.log(1 + (pages.length - postings.length / 2 + 0.5) / (postings.length / 2 + 0.5));
         if (weight >= SYNONYM) wanted.add(other);

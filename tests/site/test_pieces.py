@@ -243,3 +243,31 @@ def test_a_changed_block_or_output_is_found(tmp_path):
         changed.write_text(text.replace(old, new), encoding="utf-8")
         problems = stored_outputs.problems([changed], store)
         assert "README.md, line" in problems[0] and "no page shows it" in problems[-1]
+
+
+def test_terms_are_stems_of_words_and_of_parts_of_names():
+    import search_index
+
+    assert search_index.terms("How do I use early_stopping with GridSearchCV?") == [
+        *("early_stop", "earli", "stop"),
+        *("gridsearchcv", "grid", "search", "cv"),
+    ]
+    assert search_index.phrases("prediction interval, rare classes") == [
+        "predict interv",
+        "rare class",
+    ]
+
+
+def test_an_index_counts_fields_by_their_weight():
+    import search_index
+
+    def page(**fields):
+        return dict.fromkeys(search_index.FIELDS, "") | fields, [["", fields["title"], ""]]
+
+    pages = {
+        "how_to/a": page(title="calibration"),
+        "how_to/b": page(title="other", text="calibration"),
+    }
+    numbers = search_index.index(pages)["terms"]["calibr"]
+    in_title, in_text = dict(zip(numbers[::2], numbers[1::2], strict=True)).values()
+    assert in_title > 3 * in_text

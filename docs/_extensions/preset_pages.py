@@ -355,7 +355,7 @@ def _folded(title, lines):
 
 # === The drawing ===
 
-_WIDTH, _HEIGHT, _GAP, _LEFT = 430, 44, 18, 10
+_WIDTH, _HEIGHT, _GAP, _LEFT = 520, 44, 18, 10
 _STEP = 22  # between two lines beside the boxes
 
 

@@ -271,3 +271,9 @@ def test_an_index_counts_fields_by_their_weight():
     numbers = search_index.index(pages)["terms"]["calibr"]
     in_title, in_text = dict(zip(numbers[::2], numbers[1::2], strict=True)).values()
     assert in_title > 3 * in_text
+
+
+def test_outputs_on_pages_are_those_of_stored_runs():
+    import stored_outputs
+
+    assert stored_outputs.problems() == []

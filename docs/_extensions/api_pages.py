@@ -1,6 +1,7 @@
 """The reference of Python: a page for every public name."""
 
 import inspect
+import re
 from importlib import import_module
 
 from numpy.typing import ArrayLike
@@ -24,6 +25,8 @@ TYPES = {
     "kzoo.inference.explanations": ["Explanation"],
     "kzoo.tuning.spaces.space": ["Space"],
 }
+
+_OBJECT = re.compile(r"<(?:[^<>]|<lambda>)*>")
 
 
 def public_names() -> dict[str, list[str]]:
@@ -104,7 +107,12 @@ def _shortened(signature):
     for written in (repr(ArrayLike), inspect.formatannotation(ArrayLike)):
         optional = written.removesuffix("]") + ", NoneType]"
         signature = signature.replace(optional, "ArrayLike | None").replace(written, "ArrayLike")
-    return signature
+    return without_objects(signature)
+
+
+def without_objects(signature: str) -> str:
+    """Return a signature with `...` for defaults that have no literal, such as functions."""
+    return _OBJECT.sub("...", signature)
 
 
 def twin(full_name: str) -> str:

@@ -23,6 +23,7 @@ def setup(app):
     for name in api_pages.public_names()["kzoo"]:  # autodoc would take `kzoo.export` for the module
         setattr(kzoo, name, api_pages.value_of(f"kzoo.{name}"))
     app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-docstring", _docstring, priority=100)  # before napoleon
     app.connect("doctree-resolved", _link_names)
     app.connect("builder-inited", _without_sphinx_search)
@@ -36,13 +37,20 @@ def setup(app):
 def _signature(app, what, name, value, options, signature, returned):
     """Return a signature that names `ArrayLike`, in place of the types that NumPy defines it by."""
     array_like = stringify_annotation(ArrayLike, "smart")
-    return signature and signature.replace(array_like, "~numpy.typing.ArrayLike"), returned
+    signature = signature and signature.replace(array_like, "~numpy.typing.ArrayLike")
+    return signature and api_pages.without_objects(signature), returned
+
+
+def _skip(app, what, name, value, skip, options):
+    """Skip what scikit-learn adds to its estimators, and methods that only a framework calls."""
+    added = type(value).__name__ == "RequestMethod"
+    return True if added or (name.startswith("on_") and not value.__doc__) else None
 
 
 def _docstring(app, what, name, value, options, lines):
     lines[:] = docstrings.rst(lines)
     if what in ("attribute", "data", "property"):
-        lines.insert(0, "")  # else napoleon takes the words before a colon for a type
+        lines[:0] = ["..", ""]  # else napoleon takes the words before a colon for a type
 
 
 # === Links of names ===

@@ -43,7 +43,7 @@ def _signature(app, what, name, value, options, signature, returned):
 
 def _skip(app, what, name, value, skip, options):
     """Skip what scikit-learn adds to its estimators, and methods that only a framework calls."""
-    added = type(value).__name__ == "RequestMethod"
+    added = re.fullmatch(r"set_\w+_request", name)
     return True if added or (name.startswith("on_") and not value.__doc__) else None
 
 

@@ -901,9 +901,6 @@ def test_what_is_not_computed_is_refused(monkeypatch, tmp_path):
         network = network_of("series_classification", 2, labels=TWO)
         network.input_name = "series"
         description.stored_model(network)
-    with refuses("'day'", "dates", "onnx"):
-        reader = {"kind": "series_examples", "time": "day"}
-        description._stored_reader(reader, {}, None)
     with monkeypatch.context() as patch, refuses("target_range", "onnx"):
         patch.setattr(description, "STEPS", ())  # as with the step of another package
         steps = [step("target_range", "range")]

@@ -13,6 +13,7 @@ import node_page
 import numpy as np
 import pandas as pd
 import pytest
+from hard_series import TIMES
 from messages import refuses
 from page_visit import Visit, browsing
 from page_visit import text as text_of
@@ -22,6 +23,7 @@ import kzoo
 import kzoo.runtime
 from kzoo.export.formats.html import description
 from kzoo.inference.encode import encode_named, with_times
+from kzoo.inference.kinds.labelled_series.inference import received as received_labelled
 from kzoo.inference.kinds.series.inference import received
 from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.inference.predictions import Predictions
@@ -106,7 +108,7 @@ ONE = {
         "hours", "iso", count=900, change=lambda i: i % 11 not in (2, 3, 7) and i % 5
     ),
     "no times": untimed,
-    "month first": lambda: frame("hours", "month first"),
+    "month first": lambda: frame(86_400, "month first"),
 }
 
 
@@ -488,3 +490,110 @@ def test_times_that_a_page_cannot_count_are_refused():
     ):
         with refuses(*words):
             description._forecast_reader(reader | {"calendar": calendar | change}, None, None)
+
+
+# Labelled series whose times are dates
+
+READ_LABELLED = """
+answerAll(given.texts, (text) => {
+  const notes = [], table = engine.readTable(text.replaceAll("\\r\\n", "\\n"), "the table", notes);
+  const { x, names } = engine.encodeSeries(given.reader, table, notes);
+  return { x: Array.from(x), names, notes };
+});
+"""
+
+
+def labelled(form, step="days", lengths=(14, 9, 12), count=24):
+    """Return the table of labelled series of different lengths."""
+    rows = []
+    for number in range(count):
+        made = hard_series.series(
+            step, lengths[number % len(lengths)], ["x", "y"], form=form, seed=number
+        )
+        rows += [[f"s{number}", *row, "ab"[number % 2]] for row in made.rows]
+    return hard_series.Table(["sensor", "time", "x", "y", "state"], rows)
+
+
+def labelled_tables(step, form):
+    """Yield texts of tables of labelled series with times in many formats, and times that cannot be read."""
+    table = labelled(form, step, count=3)
+    rows = range(len(table.rows))
+    yield table.text()
+    yield table.take(rows[::-1]).text()
+    yield table.take(np.random.default_rng(0).permutation(len(rows))).text()
+    yield table.take([row for row in rows if row % 5]).text()
+    yield table.take([*rows, 3]).text()
+    yield table.only(["sensor", "x", "y"]).text()
+    yield table.only(["time", "x", "y"]).take(rows[:9]).text()
+    yield table.only(["time", "x", "y"]).text()
+    for other in TIMES:
+        yield labelled(other, step, count=2).text()
+        yield labelled(other, step, count=3).take(rows[::-1]).text()
+    numbers = hard_series.Table(table.names, table.rows)
+    for row, cells in enumerate(numbers.rows):
+        cells[1] = str(row)
+    yield numbers.text()
+    for cell in ("", "NA", "later", "2023-02-30", "31.12.2099", "12", "2024-01-05 25:00", "1e3"):
+        yield table.but((4, "time", cell)).text()
+    yield table.but((4, "time", table.rows[5][1])).text()
+    fine = [f"2024-01-01 10:00:00.{100 + i:06}" for i in range(14)]
+    yield table.take(rows[:14]).but(*((i, "time", cell) for i, cell in enumerate(fine))).text()
+
+
+@pytest.mark.parametrize(
+    ("step", "form"),
+    [
+        ("days", "days"),
+        ("days", "day first"),
+        (86_400, "month first"),
+        ("hours", "offset"),
+        ("days", "digits"),
+        ("months", "months"),
+        ("hours", "named"),
+    ],
+)
+def test_labelled_series_with_dates_are_read_as_in_python(step, form):
+    made = labelled(form, step)
+    table = pd.DataFrame(made.rows, columns=made.names).astype({"x": float, "y": float})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = kzoo.load_data(table, target="state", series_id="sensor", time="time")
+    reader = json.loads(json.dumps(data.preprocessing))
+    stored = description._stored_reader(reader, {}, None)["series"]
+    assert stored["times"] != "numbers"
+    texts = list(labelled_tables(step, form))
+
+    def read(text):
+        encoded = encode_named(reader, received_labelled(reader, text.encode()))
+        return {"x": encoded.x.ravel().tolist(), "names": list(encoded.names)}
+
+    answers = node_page.run(READ_LABELLED, {"reader": stored, "texts": texts})
+    for text, answer in zip(texts, answers, strict=True):
+        assert not differences(noted(lambda text=text: read(text)), answer), text[:500]
+    assert sum("error" not in answer for answer in answers) > 10
+
+
+@pytest.mark.parametrize("form", ["days", "digits", "months"])
+def test_the_example_of_a_labelled_series_has_dates(form, warm_python, tmp_path, chromium):
+    step = "months" if form == "months" else "days"
+    made = labelled(form, step, count=24)
+    table = pd.DataFrame(made.rows, columns=made.names).astype({"x": float, "y": float})
+    options = dict(target="state", series_id="sensor", time="time", units=(4,), epochs=1)
+    run = fit("series_gru", table, tmp_path / "run", **options)
+    exported = export(warm_python, run, tmp_path / "e", ["onnx", "html"])
+    cases = [{"input": {"text": text}} for text in list(labelled_tables(step, form))[:4]]
+    model = kzoo.runtime.load(exported, "onnx")
+    for case, answer in zip(cases, node_page.answers(exported, cases), strict=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            encoded = model.receive(case["input"]["text"].encode())
+        expected = model.predictions(encoded, model.run(encoded.x)).rows()
+        assert not differences(json.loads(json.dumps(expected)), answer["predictions"])
+    with chromium.new_context(offline=True) as context:
+        tab = Visit(context.new_page(), "file:")
+        tab.page.goto((exported.path / "html" / "model.html").as_uri())
+        shown = tab.answer()
+        first = {"days": "2024-01-01", "digits": "20240101", "months": "202401"}[form]
+        assert first in tab.page.locator("textarea").input_value()
+        assert "%" in shown and "not in the format" not in shown and "ambiguous" not in shown
+        tab.behaved()

@@ -76,7 +76,7 @@ function timeOf(cell, dayFirst, wallClock) {
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
   if (date.getUTCDate() !== day) return NaN;
-  const milliseconds = Math.floor(Number((parts.fraction ?? "0").padEnd(6, "0").slice(0, 6)) / 1000);
+  const milliseconds = Number((parts.fraction ?? "0").padEnd(6, "0").slice(0, 6)) / 1000;
   const moment = date.getTime() + hour * HOUR + minute * MINUTE + second * 1000 + milliseconds;
   const result = wallClock ? moment : moment - offsetIn(parts.zone);
   return result < FIRST || result > LAST ? NaN : result;

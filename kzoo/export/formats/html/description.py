@@ -228,17 +228,12 @@ def _is_of_series(reader: Mapping[str, Any] | None) -> bool:
 
 
 def _stored_series(reader: Mapping[str, Any]) -> JsonObject:
-    """Return the preprocessor of labelled series, whose steps are numbered or in order of the rows."""
-    time = reader.get("time")
-    if time is not None and reader.get("times") != NUMBERS:
-        raise KzooError(
-            f"column {time!r} has dates as the times of series, which are not supported. Train with numbers of steps, "
-            "or export to onnx, for kzoo serve"
-        )
+    """Return the preprocessor of labelled series."""
     return dict(
         columns=list(reader["columns"]),
         ids=list(reader["series_id"]),
-        time=time,
+        time=reader.get("time"),
+        times=reader.get("times") or "",
         steps=reader["steps"],
         padded=bool(reader["padded"]),
         segment=reader.get("segment"),
@@ -561,10 +556,11 @@ def _example(network: "Network", reader: Any, stored: JsonObject, form: JsonObje
     if "series" in stored:
         time = stored["series"]["time"]
         rows = kind_of(reader).inference.example(reader, x)
+        times = _example_times(stored["series"]["times"], len(rows))
         return [
             ({} if time is None else {time: step})
             | {name: round(value, _EXAMPLE_DIGITS) for name, value in row.items()}
-            for step, row in enumerate(rows)
+            for step, row in zip(times, rows, strict=True)
         ]
     if "columns" not in stored:
         return x.tolist() if x.size <= _MOST_NUMBERS and reader is None else None
@@ -573,6 +569,16 @@ def _example(network: "Network", reader: Any, stored: JsonObject, form: JsonObje
         field["name"]: field["default"] for field in form["columns"] if field["kind"] == "category"
     }
     return dict(row) | defaults
+
+
+def _example_times(time_format: str, count: int) -> list[Any]:
+    """Return the times of the steps of a labelled series: numbers, days, or months where days have no digits."""
+    if time_format == NUMBERS:
+        return list(range(count))
+    step = "months" if time_format == "YYYYMM" else "days"
+    start = np.array(["2023-12-31"], "M8[us]")
+    calendar = Calendar(column="", step=step, every=1.0)
+    return as_written(calendar.next_times(Moments(start, start), count), time_format)
 
 
 def _series_example(

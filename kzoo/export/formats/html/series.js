@@ -2,11 +2,11 @@
 // `kzoo/inference/kinds/labelled_series/inference.py`.
 
 import { decimalOf } from "./csv_files.js";
-import { toDates } from "./dates.js";
 import { hint } from "./near_names.js";
 import { MISSING, readNumbers } from "./numbers.js";
 import { checkFinite, listed, ModelError, plural, repr, shown, strip } from "./python.js";
 import { unreadable, unreadNote } from "./rows.js";
+import { timeFormatOf, timesAndZone } from "./times.js";
 
 const MOST = 12, UNEVEN = 1.5;
 const NUMBER = /^[+-]?(?:\d|[.,]\d)[\d.,]*(?:e[+-]?\d+)?$/i;
@@ -57,7 +57,7 @@ function seriesOf(reader, table, notes) {
     notes.push(`There is no time column ${repr(time)}. The rows are assumed to be in order of time.`);
     time = null;
   }
-  const panel = panelOf(table, ids, time, notes), lines = [];
+  const panel = panelOf(table, ids, time, reader.times, notes), lines = [];
   const read = reader.columns.map((name) => {
     const cells = table.columns.get(name), writing = reader.writings[name] ?? null;
     const values = readNumbers(cells, writing, table.decimal), rows = unreadable(cells, values, Number.isNaN);
@@ -83,7 +83,7 @@ function require(table, names) {
 }
 
 /** Return the `names` of series, in the order in which they appear, and the `rows` of each in order of time. */
-function panelOf(table, ids, time, notes) {
+function panelOf(table, ids, time, learned, notes) {
   const words = ids.map((name) => table.columns.get(name).map((cell, row) => {
     if (cell === null) throw new ModelError(`series_id=${repr(name)} is missing in row ${row + 1}. Fill it in.`);
     return typeof cell === "number" ? repr(cell) : strip(cell).replaceAll("\r\n", "\n");
@@ -98,12 +98,12 @@ function panelOf(table, ids, time, notes) {
     }
     rows[numbers.get(code)].push(row);
   }
-  if (time !== null) sortByTime(table.columns.get(time), time, { names, rows }, ids.length > 0, notes);
+  if (time !== null) sortByTime(table.columns.get(time), time, learned, { names, rows }, ids.length > 0, notes);
   return { names, rows };
 }
 
-function sortByTime(cells, time, { names, rows }, hasIds, notes) {
-  const times = timesOf(cells, time), steps = [];
+function sortByTime(cells, time, learned, { names, rows }, hasIds, notes) {
+  const { times } = timesAndZone(time, cells, timeFormatOf(time, cells, notes, learned)), steps = [];
   for (const own of rows) own.sort((a, b) => times[a] - times[b] || a - b);
   rows.forEach((own, number) => own.slice(1).forEach((row, i) => {
     const step = times[row] - times[own[i]];
@@ -118,18 +118,6 @@ function sortByTime(cells, time, { names, rows }, hasIds, notes) {
   const usual = sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
   const uneven = [...new Set(steps.filter(([step]) => step > UNEVEN * usual).map(([, number]) => number))];
   if (uneven.length) notes.push(`Rows are missing in ${plural(uneven.length, "series")} (${listed(uneven.map((number) => repr(names[number])))}): the rows around a gap are treated as consecutive.`);
-}
-
-/** Return the times of rows, which are numbers: models whose times are dates are not exported. */
-function timesOf(cells, time) {
-  const times = readNumbers(cells, null, null), isNumber = Array.from(times, (value) => !Number.isNaN(value));
-  if (isNumber.every(Boolean)) return times;
-  const texts = cells.map((cell) => (cell === null ? null : String(cell)));
-  const dates = toDates(texts);
-  if (!dates.some(Number.isNaN)) throw new ModelError(`Time column ${repr(time)} has dates, but this page reads numbers, as in training. Number the steps.`);
-  const isMixed = isNumber.some(Boolean), isText = texts.some((text, row) => text !== null && !isNumber[row]);
-  const row = isMixed || !isText ? isNumber.indexOf(false) : dates.findIndex(Number.isNaN);
-  throw new ModelError(`Time column ${repr(time)} contains no time in row ${row + 1}${cells[row] === null ? "" : `: ${shown(cells[row])}`}. Correct it, or remove the row.`);
 }
 
 /** Return values without missing ones: the last before, or else the first after; null without any value. */

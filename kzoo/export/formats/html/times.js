@@ -158,9 +158,14 @@ export function momentTexts(times) {
   return times.map(({ wall, offset }) => {
     const [day, clock] = isoOf(wall);
     if (isDay) return day;
-    const time = isWhole ? clock.slice(0, 5) : wall % 1000 ? `${clock.slice(0, 12)}000` : clock.slice(0, 8);
+    const time = isWhole ? clock.slice(0, 5) : wall % 1000 ? `${clock.slice(0, 9)}${microseconds(wall)}` : clock.slice(0, 8);
     return `${day} ${time}${offset === null ? "" : offsetText(offset)}`;
   });
+}
+
+/** Return the six digits of a time after its second. */
+export function microseconds(time) {
+  return String(Math.round((time - floor(time / 1000) * 1000) * 1000)).padStart(6, "0");
 }
 
 /** Return the day and the time of day, to milliseconds, of a time. */

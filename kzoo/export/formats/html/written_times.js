@@ -3,9 +3,9 @@
 
 import { monthNamed, toDates } from "./dates.js";
 import { strip } from "./python.js";
-import { momentTexts } from "./times.js";
+import { microseconds, momentTexts } from "./times.js";
 
-const SAMPLE = 200;
+const SAMPLE = 200, MICROSECOND = 0.001;
 const TOKEN = /\p{Nd}+|[\p{L}\p{Nl}\p{No}]+|[^]/gu;
 const ZONE = /^([^]*[:T\s]\d[^]*?)(\s*)(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$/;
 const WIDTHS = { Y: 4, y: 2, q: 1 };
@@ -29,7 +29,7 @@ function partText({ name = "", width = 0, text = "", names = null }, time) {
   if (!name) return text;
   if (name === "z") return zoneText(time.offset, text);
   if (name in NAMED) return names.get(NAMED[name](time)) ?? null;
-  if (name === "f") return `${digits(dateOf(time).getUTCMilliseconds(), 3)}000`.slice(0, width).padEnd(width, "0");
+  if (name === "f") return microseconds(time.wall).slice(0, width).padEnd(width, "0");
   return [...name].map((field) => digits(FIELDS[field](time), name.length > 1 ? WIDTHS[field] ?? 2 : width || 1)).join("");
 }
 
@@ -72,7 +72,7 @@ function written(parts, times) {
   });
   if (texts.includes(null)) return momentTexts(times);
   const order = parts.map(({ name }) => name).filter((name) => name === "d" || name === "m"), read = toDates(texts, order[0] === "d", true);
-  return times.every(({ wall }, i) => read[i] === wall) ? texts : momentTexts(times);
+  return times.every(({ wall }, i) => Math.abs(read[i] - wall) < MICROSECOND / 2) ? texts : momentTexts(times);
 }
 
 /** Yield the parts that the tokens of cells may be, the likeliest first; no field is used twice. */

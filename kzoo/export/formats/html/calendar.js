@@ -78,7 +78,7 @@ export class Calendar {
     if (this.step === "numbers") return steps.map((i) => moments.times[latest] + this.every * i);
     const offset = this.offsetToCountIn(moments), wall = wallTime(moments, latest, offset);
     const times = steps.map((i) => ({ wall: this.later(wall, i), offset }));
-    if (times.every((time) => time.wall >= FIRST && time.wall <= LAST)) return times;
+    if (times.every((time) => time.wall >= FIRST && time.wall < LAST + 1)) return times;
     throw new ModelError(`A step of ${this.description} leads beyond the supported years (1 to 9999). Check the dates in ${repr(this.column)}, and the step of the training.`);
   }
 

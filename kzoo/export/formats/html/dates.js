@@ -79,7 +79,7 @@ function timeOf(cell, dayFirst, wallClock) {
   const milliseconds = Number((parts.fraction ?? "0").padEnd(6, "0").slice(0, 6)) / 1000;
   const moment = date.getTime() + hour * HOUR + minute * MINUTE + second * 1000 + milliseconds;
   const result = wallClock ? moment : moment - offsetIn(parts.zone);
-  return result < FIRST || result > LAST ? NaN : result;
+  return result < FIRST || result >= LAST + 1 ? NaN : result;
 }
 
 function offsetIn(zone) {
@@ -106,9 +106,9 @@ function wordOf(cell) {
 export function datePart(times, part) {
   const day = (time) => Math.floor(time / DAY);
   const parts = {
-    year: (time) => new Date(time).getUTCFullYear(),
-    month: (time) => new Date(time).getUTCMonth() + 1,
-    day: (time) => new Date(time).getUTCDate(),
+    year: (time) => new Date(Math.floor(time)).getUTCFullYear(),
+    month: (time) => new Date(Math.floor(time)).getUTCMonth() + 1,
+    day: (time) => new Date(Math.floor(time)).getUTCDate(),
     weekday: (time) => (((day(time) + 3) % 7) + 7) % 7, // 1970-01-01 was a Thursday
     hour: (time) => Math.floor((time - day(time) * DAY) / HOUR),
   };
@@ -133,7 +133,7 @@ export function datesOfDigits(numbers, format) {
     if (!inDigitRange(number, format) || !Number.isInteger(number)) return NaN;
     const [months, day] = format === "YYYYMMDD" ? [Math.floor(number / 100), number % 100] : [number, 1];
     const month = months % 100, time = Date.UTC(Math.floor(months / 100), month - 1, day);
-    return month >= 1 && month <= 12 && day >= 1 && new Date(time).getUTCMonth() === month - 1 ? time : NaN;
+    return month >= 1 && month <= 12 && day >= 1 && new Date(Math.floor(time)).getUTCMonth() === month - 1 ? time : NaN;
   });
 }
 
@@ -170,7 +170,7 @@ export function shortYearNotes(name, cells, dayFirst) {
   const short = [...counted(cells).keys()].filter((text) => hasShortYear(dateText(text))), dates = toDates(short, dayFirst);
   const last = dates.reduce((best, time, i) => (Number.isNaN(time) || (best >= 0 && time <= dates[best]) ? best : i), -1);
   if (last < 0) return [];
-  return [`Years of two digits in ${repr(name)} are read as 1969 to 2068, ${repr(short[last])} as ${new Date(dates[last]).toISOString().slice(0, 19).replace("T", " ").replace(/ 00:00:00$/, "")}. If that is wrong, write four digits.`];
+  return [`Years of two digits in ${repr(name)} are read as 1969 to 2068, ${repr(short[last])} as ${new Date(Math.floor(dates[last])).toISOString().slice(0, 19).replace("T", " ").replace(/ 00:00:00$/, "")}. If that is wrong, write four digits.`];
 }
 
 function hasShortYear(text) {

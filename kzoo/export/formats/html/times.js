@@ -23,7 +23,7 @@ export const dayOf = (time) => floor(time / DAY);
 
 /** Return the number of the month of a time, counted from 1970. */
 export function monthOf(time) {
-  const date = new Date(time);
+  const date = new Date(floor(time));
   return (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth();
 }
 
@@ -170,7 +170,7 @@ export function microseconds(time) {
 
 /** Return the day and the time of day, to milliseconds, of a time. */
 function isoOf(time) {
-  return new Date(time).toISOString().slice(0, 23).split("T");
+  return new Date(floor(time)).toISOString().slice(0, 23).split("T");
 }
 
 function offsetText(minutes) {
@@ -307,7 +307,7 @@ export class Times {
 }
 
 function toStandardTime(times, forward, back) {
-  const ofYears = [...new Set(Array.from(times, (time) => new Date(time).getUTCFullYear()))];
+  const ofYears = [...new Set(Array.from(times, (time) => new Date(floor(time)).getUTCFullYear()))];
   const years = [...new Set(ofYears.flatMap((year) => [year, year - 1]))];
   const changes = years.flatMap((year) => [forward, back].map((rule) => [sundayOf(year, ...rule), rule === forward])).sort((a, b) => a[0] - b[0]);
   const starts = changes.map(([time, isForward]) => (isForward ? time : time + HOUR)); // the repeated hour is first summer time

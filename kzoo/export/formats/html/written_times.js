@@ -15,7 +15,7 @@ const ENGLISH = {
   A: "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(" "),
 };
 const EXCLUSIVE = { y: "Y", I: "H" };
-const dateOf = ({ wall }) => new Date(wall);
+const dateOf = ({ wall }) => new Date(Math.floor(wall));
 const FIELDS = {
   Y: (time) => dateOf(time).getUTCFullYear(), m: (time) => dateOf(time).getUTCMonth() + 1, d: (time) => dateOf(time).getUTCDate(), H: (time) => dateOf(time).getUTCHours(),
   M: (time) => dateOf(time).getUTCMinutes(), S: (time) => dateOf(time).getUTCSeconds(), q: (time) => Math.floor(dateOf(time).getUTCMonth() / 3) + 1,

@@ -232,3 +232,33 @@ def test_both_languages_have_the_same_blocks():
 )
 def test_calls_of_kzoo_are_read_from_a_shell_line(line, expected):
     assert calls(line) == expected
+
+
+# a measured difference, factor or share, and a file or page with its measurement
+CLAIM = re.compile(
+    r"\d points\b|\d %? against \d|\d times (?:as|more|less|faster|slower)\b|covered \d|\d % of the suspects"
+)
+MEASUREMENT = re.compile(r"tests/|recipes/|results/|gallery/|presets/|kzoo/export/README|https?://")
+
+
+def unmeasured(text):
+    """Return the claims of those sections of a page that name no measurement."""
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    sections = re.split(r"^(?=#+ )", prose, flags=re.M)
+    return [
+        match[0]
+        for section in sections
+        if not MEASUREMENT.search(section)
+        for match in CLAIM.finditer(re.sub(r"`[^`]*`", "", section))
+    ]
+
+
+@pytest.mark.parametrize("page", DOCS, ids=name)
+def test_measured_numbers_name_their_measurement(page):
+    assert unmeasured(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_number_without_a_measurement_is_found():
+    assert unmeasured("# Trees\n\nThey are 1.7 points better.\n\n## Rows\n\nSee recipes/a.py.\n")
+    assert not unmeasured("# Trees\n\nThey are 1.7 points better (`tests/benchmarks/README.md`).\n")
+    assert not unmeasured("# Trees\n\nIt prints `+1.7 points`.\n")

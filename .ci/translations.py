@@ -2,9 +2,11 @@
 
 Collect the English messages, merge them into `kzoo/locale/*/LC_MESSAGES/*.po` and compile these. A sentence that has
 changed keeps its old translation marked `fuzzy`, which is not compiled: English is shown until someone translates it.
+Those of the site, its home, tutorials and gallery, are in `docs/locale/`, and are read when the site is built.
 """
 
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +19,9 @@ from kzoo.cli.translation import translate
 from kzoo.export import card
 from kzoo.problems.tasks import problems
 from kzoo.utils.i18n import LANGUAGES, LOCALE
+
+sys.path.append(str(Path(__file__).parents[1] / "docs" / "_extensions"))
+import translated
 
 CALLBACKS = Path(__file__).parents[1] / "kzoo" / "callbacks"
 HEADER = "# Translations of kzoo. `python .ci/translations.py` updates and compiles them."
@@ -51,11 +56,12 @@ def limit_messages():
     return list(dict.fromkeys([*marked, *tasks]))
 
 
-def update(path, messages):
+def update(path, messages, compiled=True):
     """Merge the English messages into one catalogue, compile it, and return how many have no translation."""
     template = Catalog()
     for message in messages:
-        template.add(message, flags={"python-brace-format"} if "{" in message else ())
+        formatted = compiled and "{" in message
+        template.add(message, flags={"python-brace-format"} if formatted else ())
     catalogue = Catalog(locale=path.parts[-3])
     if path.exists():
         with path.open("rb") as file:
@@ -71,8 +77,9 @@ def update(path, messages):
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         pofile.write_po(file, catalogue, width=120)
-    with path.with_suffix(".mo").open("wb") as file:
-        mofile.write_mo(file, catalogue)
+    if compiled:
+        with path.with_suffix(".mo").open("wb") as file:
+            mofile.write_mo(file, catalogue)
     return sum(not message.string or message.fuzzy for message in catalogue if message.id)
 
 
@@ -87,3 +94,8 @@ if __name__ == "__main__":
             print(
                 f"{language}/{domain}: {update(path, messages)} of {len(messages)} messages have no translation"
             )
+    for language in translated.LANGUAGES:
+        for domain, messages in translated.sources().items():
+            path = translated.LOCALE / language / "LC_MESSAGES" / f"{domain}.po"
+            missing = update(path, messages, compiled=False)
+            print(f"{language}/{domain}: {missing} of {len(messages)} messages have no translation")

@@ -21,8 +21,12 @@ extensions = [
     "sphinx.ext.viewcode",
     "kzoo_site",  # in _extensions/, as is the next
     "redirects",
+    "translated",
 ]
+language = os.environ.get("KZOO_SITE_LANGUAGE", "en")
 redirects = json.loads((HERE / "redirects.json").read_text(encoding="utf-8"))
+if language != "en":
+    redirects = {}  # former addresses were English
 exclude_patterns = ["_*"]
 templates_path = [str(HERE / "_templates")]
 
@@ -57,7 +61,7 @@ html_theme_options = {
         "presets/index": [],
         "gallery/index": [],
     },
-    "navbar_end": ["version_menu", "theme-switcher"],
+    "navbar_end": ["language_link", "version_menu", "theme-switcher"],
     "footer_start": ["copyright"],
     "footer_end": ["plain_page"],
 }

@@ -26,6 +26,12 @@ SCORES = {
 }  # fmt: skip
 
 
+_INTRODUCTION = (
+    "Scripts that run as they are. Each page has the picture that the script draws, its measured scores, its code, and "
+    "the script and a notebook to download."
+)
+
+
 def recipes() -> list[str]:
     """Return the names of the recipes with a picture, such as `practice/thresholds`, in the order of the groups."""
     names = [path.stem for path in RECIPES.glob("pictures/*.png")]
@@ -37,24 +43,34 @@ def pages() -> dict[str, str]:
     """Return the path of each page -> its text."""
     measured = json.loads((RECIPES / "measured.json").read_text(encoding="utf-8"))
     result = {page_of(name): _page(name, measured.get(name)) for name in recipes()}
-    lines = [
-        "# Gallery",
-        "",
-        "Scripts that run as they are. Each page has the picture that the script draws, its measured scores, its code, "
-        "and the script and a notebook to download.",
-        "",
-    ]
+    toctree = ["```{toctree}", ":hidden:", "", *(_slug(name) for name in recipes()), "```", ""]
+    result["gallery/index.md"] = "\n".join([list_of_recipes(), *toctree])
+    return result
+
+
+def list_of_recipes(translate=str, site: str = "..") -> str:
+    """Return the page that lists the recipes.
+
+    Args:
+        translate: returns a message of `messages()` in the language of the page.
+        site: the way from the folder of the page to the English site.
+    """
+    measured = json.loads((RECIPES / "measured.json").read_text(encoding="utf-8"))
+    lines = [f"# {translate('Gallery')}", "", translate(_INTRODUCTION), ""]
     for folder, title in GROUPS.items():
-        lines += [f"## {title}", "", "```{raw} html", '<ul class="gallery">']
+        lines += [f"## {translate(title)}", "", "```{raw} html", '<ul class="gallery">']
         lines += [
-            _card(name, measured.get(name))
+            _card(name, measured.get(name), translate, site)
             for name in recipes()
             if posixpath.dirname(name) == folder
         ]
         lines += ["</ul>", "```", ""]
-    lines += ["```{toctree}", ":hidden:", "", *(_slug(name) for name in recipes()), "```", ""]
-    result["gallery/index.md"] = "\n".join(lines)
-    return result
+    return "\n".join(lines)
+
+
+def messages() -> list[str]:
+    """Return what the list of recipes says, for the catalogues of translations."""
+    return ["Gallery", _INTRODUCTION, *GROUPS.values(), *map(title_of, recipes())]
 
 
 def twins() -> dict[str, str]:
@@ -127,13 +143,13 @@ def _best(table):
     return None
 
 
-def _card(name, table):
+def _card(name, table, translate, site):
     best = _best(table)
     score = f"<p>{best[0]}: {best[1]} {best[2]:.4g}</p>" if best else ""
-    picture = f"../_images/recipes-pictures-{_slug(name)}.png"
+    picture = f"{site}/_images/recipes-pictures-{_slug(name)}.png"
     return (
-        f'<li><a href="{_slug(name)}.html"><img src="{picture}" alt="" loading="lazy">'
-        f"<span>{title_of(name)}</span></a>{score}</li>"
+        f'<li><a href="{site}/gallery/{_slug(name)}.html"><img src="{picture}" alt="" loading="lazy">'
+        f"<span>{translate(title_of(name))}</span></a>{score}</li>"
     )
 
 

@@ -123,9 +123,9 @@ def _keywords(doctree):
 def _page_context(app, page, template, context, doctree):
     if page.startswith("_modules/") and "body" in context:
         context["body"] = _BACKLINK.sub(_with_full_name, context["body"])
-    depth = page.count("/") + (app.config.version != "dev")
+    depth = page.count("/") + (app.config.version != "dev") + (app.config.language != "en")
     context["versions_root"] = "../" * depth
-    if doctree is not None:
+    if doctree is not None and app.config.language == "en":
         context["plain_page"] = f"{posixpath.basename(page)}.md"
         context["metatags"] = (
             context.get("metatags", "")
@@ -141,7 +141,7 @@ def _with_full_name(link):
 
 
 def _write_pages(app, exception):
-    if exception is not None:
+    if exception is not None or app.config.language != "en":
         return
     out = Path(app.outdir)
     shutil.copytree(Path(app.srcdir).parent / "plain", out, dirs_exist_ok=True)

@@ -14,6 +14,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import translated
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 SOURCE = "https://github.com/OWNER/kzoo/blob/main/"
@@ -151,6 +153,29 @@ def write(folder: Path) -> None:
             path.unlink()
 
 
+def write_translated(folder: Path, language: str) -> None:
+    """Write the pages of another language, with links to the English site for those that have no translation."""
+    names = set(generated()) | {PAGES.get(o) or o.removeprefix("docs/") for o in hand_written()}
+    known = {name for name in names if translated.is_translated(name)}
+    catalogues = {name: translated.catalogue(language, name) for name in translated.DOMAINS}
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in known:
+        catalogue = catalogues[translated.domain_of(name)]
+
+        def translate(message, catalogue=catalogue):
+            return catalogue.get(message, message)
+
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name == "gallery/index.md":
+            text = import_module("gallery_pages").list_of_recipes(translate, "../..")
+        else:
+            text = translated.translated((DOCS / name).read_text(encoding="utf-8"), translate)
+            text = _linked(text, f"docs/{name}", name, names, folder)
+            text = translated.with_english_links(text, name, known)
+        path.write_text(text, encoding="utf-8")
+
+
 def _write_plain(pages, folder):
     """Write the pages as plain Markdown, and their list."""
     import plain_pages
@@ -174,3 +199,5 @@ if __name__ == "__main__":
     if stale := import_module("stored_outputs").problems():
         sys.exit("\n".join(stale))
     write(Path(sys.argv[1]))
+    for language in translated.LANGUAGES:
+        write_translated(Path(sys.argv[1]).parent / language / "source", language)

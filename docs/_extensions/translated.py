@@ -24,6 +24,22 @@ _CELL = re.compile(r"(?<!\\)\|")
 _LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|!?\[[^\]]*\](?:\([^)]*\))?)*)\]\(([^)\s#]+\.md)((?:#[^)\s]*)?)\)")
 
 
+def setup(app):
+    """Give each page a link to the same page in the other language, or to its home."""
+    app.connect("html-page-context", _with_link)
+    return {"parallel_read_safe": True}
+
+
+def _with_link(app, page, template, context, doctree):
+    english = app.config.language == "en"
+    there = page if not english or is_translated(f"{page}.md") else "index"
+    context["other_language"] = {
+        "code": "zh" if english else "en",
+        "name": "中文" if english else "English",
+        "page": f"{'zh' if english else '..'}/{there}.html",
+    }
+
+
 def is_translated(page: str) -> bool:
     """Return whether a page, such as `tutorials/table.md`, has a translation."""
     return page in ("index.md", "gallery/index.md") or page.startswith("tutorials/")

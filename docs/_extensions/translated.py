@@ -21,7 +21,9 @@ _BLOCK = re.compile(
 )  # front matter, fences, comments
 _ITEM = re.compile(r"(#+ |[*-] |\d+\. )(.*)", re.S)
 _CELL = re.compile(r"(?<!\\)\|")
-_LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|!?\[[^\]]*\](?:\([^)]*\))?)*)\]\(([^)\s#]+\.md)((?:#[^)\s]*)?)\)")
+_LINK = re.compile(
+    r"(?<!!)\[((?:[^\[\]]|!?\[[^\]]*\](?:\([^)]*\))?)*)\]\(([^)\s#]+\.md)((?:#[^)\s]*)?)\)"
+)
 
 
 def setup(app):
@@ -117,7 +119,9 @@ def catalogue(language: str, domain: str) -> dict[str, str]:
         return {}
     with path.open("rb") as file:
         entries = pofile.read_po(file, locale=language)
-    return {entry.id: entry.string for entry in entries if entry.id and entry.string and not entry.fuzzy}
+    return {
+        entry.id: entry.string for entry in entries if entry.id and entry.string and not entry.fuzzy
+    }
 
 
 def sources() -> dict[str, list[str]]:
@@ -141,7 +145,9 @@ def with_english_links(text: str, page: str, pages: set[str]) -> str:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(page), match[2]))
         if target in pages:
             return match[0]
-        address = posixpath.relpath(f"../{target.removesuffix('.md')}.html", posixpath.dirname(page) or ".")
+        address = posixpath.relpath(
+            f"../{target.removesuffix('.md')}.html", posixpath.dirname(page) or "."
+        )
         return f'<a href="{address}{match[3]}">{match[1]}</a>'
 
     result, position = [], 0

@@ -111,15 +111,26 @@ def _text(section):
                 child, nodes.section | nodes.title | nodes.raw | nodes.comment | addnodes.toctree
             ):
                 continue
-            if isinstance(child, nodes.image):
+            if isinstance(child, addnodes.desc_signature):
+                parts.append(child.get("fullname", ""))  # types are listed with the arguments
+            elif isinstance(child, nodes.image):
                 parts.append(child.get("alt", ""))
             elif isinstance(child, nodes.TextElement):
-                parts.append(child.astext())
+                parts.append(_shown(child))
             else:
                 walk(child)
 
     walk(section)
     return "\n".join(parts)
+
+
+def _shown(element):
+    """Return the text of an element, with each name of a type once: before links are resolved, it has two forms."""
+    element = element.deepcopy()
+    for form in list(element.findall(addnodes.pending_xref_condition)):
+        if form["condition"] == "*":
+            form.parent.remove(form)
+    return element.astext()
 
 
 def _shortened(text):

@@ -142,6 +142,8 @@ def with_english_links(text: str, page: str, pages: set[str]) -> str:
     """Return a page whose links to pages that are not in `pages` lead to those of the English site, a folder higher."""
 
     def replaced(match):
+        if "://" in match[2]:
+            return match[0]
         target = posixpath.normpath(posixpath.join(posixpath.dirname(page), match[2]))
         if target in pages:
             return match[0]

@@ -19,7 +19,7 @@ key: value
 # A title
 
 A paragraph
-in two lines, with [a link](how_to/gpu.md#gpu) and [another](tutorials/table.md) [here](https://a.b/c.md).
+in two lines, [a link](how_to/gpu.md#gpu), [another](tutorials/table.md) [here](https://a.b/c.md).
 
 * one item
   goes on
@@ -45,7 +45,7 @@ how_to/index
 def test_messages_are_headings_paragraphs_items_and_cells_in_one_line():
     assert translated.messages(PAGE) == [
         "A title",
-        "A paragraph in two lines, with [a link](how_to/gpu.md#gpu) and [another](tutorials/table.md) [here](https://a.b/c.md).",
+        "A paragraph in two lines, [a link](how_to/gpu.md#gpu), [another](tutorials/table.md) [here](https://a.b/c.md).",
         "one item goes on",
         "two",
         "head",

@@ -141,9 +141,12 @@ def _with_full_name(link):
 
 
 def _write_pages(app, exception):
-    if exception is not None or app.config.language != "en":
+    if exception is not None:
         return
     out = Path(app.outdir)
+    (out / "_static" / "webpack-macros.html").unlink(missing_ok=True)  # the theme's template: no page
+    if app.config.language != "en":
+        return
     shutil.copytree(Path(app.srcdir).parent / "plain", out, dirs_exist_ok=True)
     names = sorted(app.env.found_docs)
     (out / "pages.json").write_text(json.dumps(names), encoding="utf-8")

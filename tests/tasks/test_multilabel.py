@@ -594,7 +594,7 @@ def test_exports_and_the_runtime_give_the_same_labels(run, tmp_path):
     assert predictions.labels == expected.labels
     card = (exported.path / "README.md").read_text(encoding="utf-8")
     assert_mentions(
-        card, "probabilities of blue, dark red, green", "test, green", "threshold", "gets none"
+        card, "probabilities of blue, dark red, green", "test, green", "threshold", "gets no label"
     )
 
 

@@ -144,7 +144,8 @@ def _write_pages(app, exception):
     if exception is not None:
         return
     out = Path(app.outdir)
-    (out / "_static" / "webpack-macros.html").unlink(missing_ok=True)  # the theme's template: no page
+    # a template of the theme, which is no page
+    (out / "_static" / "webpack-macros.html").unlink(missing_ok=True)
     if app.config.language != "en":
         return
     shutil.copytree(Path(app.srcdir).parent / "plain", out, dirs_exist_ok=True)

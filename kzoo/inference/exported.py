@@ -236,6 +236,7 @@ class Manifest:
             "origin",
             "typical",
             "row_bytes",
+            "author",
         ):  # earlier exports do not have these keys
             if not document[name]:
                 del document[name]

@@ -251,8 +251,10 @@ def test_the_table_fits_the_terminal(call):
         dropout=0.1,
     )
     make_run("runs/z", finished=False)
+    make_run("runs/y", 0.8, edges=[[0.5 + i for i in range(300)]])
     code, out, err = call("runs")
     assert (code, err) == (0, "") and max(map(len, out.splitlines())) <= 80
+    assert len(out.splitlines()) < 30 and "299.5" not in out
     lines = out.splitlines()
     assert_mentions(lines[0], "cats", "test split", "higher")
     assert lines[1].split()[:3] == ["run", "preset", "accuracy"] and "differs" in lines[1]

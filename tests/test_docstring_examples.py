@@ -16,9 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from runpy import run_path
 
+import keras
 import numpy as np
 import pytest
-from conftest import BACKEND
 from numpy.typing import ArrayLike
 from shortcuts import in_this_process, untraced
 from test_pages_run import write_files
@@ -239,7 +239,9 @@ def test_names_with_a_source_are_public():
     assert named <= set(NAMES)
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="the examples are of the default backend")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="the examples are of the default backend"
+)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in NAMES]
 )

@@ -425,6 +425,18 @@ def test_no_two_test_modules_have_the_same_name():
     assert sorted(names) == sorted(set(names))
 
 
+def test_no_test_imports_a_conftest():
+    """Several folders have one: which of them `conftest` means depends on what was collected before."""
+    importing = [
+        path.name
+        for path in Path(__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (isinstance(node, ast.ImportFrom) and node.module == "conftest")
+        or (isinstance(node, ast.Import) and "conftest" in {alias.name for alias in node.names})
+    ]
+    assert not importing
+
+
 def test_every_public_name_exists():
     for name in kzoo._PUBLIC:
         assert getattr(kzoo, name) is not None

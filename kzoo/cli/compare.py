@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kzoo.tuning.search import Search
 
 
+_LONGEST_SETTING = 40  # characters
 EXAMPLES = """\
 examples:
   kzoo compare runs                               all runs in a folder
@@ -338,6 +339,11 @@ def _level(metric: str) -> str:
     return f"{95 if score is None else score.interval} %"
 
 
+def _shortened(setting: str) -> str:
+    """Return a setting for the table; `--json` and .csv files have long ones, such as edges of bins, whole."""
+    return setting if len(setting) <= _LONGEST_SETTING else f"{setting[: _LONGEST_SETTING - 1]}…"
+
+
 def _cells(row: JsonObject) -> dict[str, str]:
     """Return the cells of a row as text, by column name."""
     metric = row["metric"]
@@ -351,7 +357,7 @@ def _cells(row: JsonObject) -> dict[str, str]:
     )
     epochs = f"{row['best_epoch']}/{row['epochs']}" if row["best_epoch"] else ""
     differs = ", ".join(
-        f"{name}={shared.show_value(value)}" for name, value in row["differs"].items()
+        f"{name}={_shortened(shared.show_value(value))}" for name, value in row["differs"].items()
     )
     label = metric_label(metric)
     return {

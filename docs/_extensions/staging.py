@@ -25,6 +25,8 @@ PAGES = {
     "kzoo/README.md": "development/code.md",
     "kzoo/export/README.md": "reference/export_formats.md",
     "SECURITY.md": "development/security.md",
+    "SUPPORT.md": "development/support.md",
+    "CODE_OF_CONDUCT.md": "development/code_of_conduct.md",
     "CHANGELOG.md": "development/changelog.md",
 }
 # Files that lead to another page of the site.

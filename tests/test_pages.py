@@ -4,8 +4,10 @@
 """
 
 import ast
+import builtins
 import json
 import re
+import symtable
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +19,7 @@ from pages import (
     PAGES,
     README,
     ROOT,
+    Block,
     anchors,
     blocks,
     calls,
@@ -155,6 +158,47 @@ def test_python_compiles_and_its_names_of_kzoo_exist():
                 assert not isinstance(first, ast.Constant) or first.value in known, ast.unparse(
                     node
                 )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_python_blocks_run_when_pasted_after_those_above(page):
+    assert undefined(blocks(page)) == []
+
+
+def undefined(blocks):
+    """Return a line for each name that a block of Python uses and no block above it defines."""
+    known, lines = set(dir(builtins)), []
+    for block in blocks:
+        if block.language == "python":
+            table = symtable.symtable(block.text, "block", "exec")
+            defined = {
+                symbol.get_name()
+                for symbol in table.get_symbols()
+                if symbol.is_assigned() or symbol.is_imported()
+            }
+            # a block with its output runs in a process of its own
+            above = known if block.output is None else set(dir(builtins))
+            missing = global_names(table) - above - defined
+            lines += [f"line {block.line}: {missing_name}" for missing_name in sorted(missing)]
+            known |= defined
+    return lines
+
+
+def global_names(table):
+    """Return the global names that a block, its functions and classes read."""
+    names = {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module")
+    }
+    return names.union(*map(global_names, table.get_children()))
+
+
+def test_a_name_that_no_block_defines_is_found():
+    first = Block("python", "import numpy as np\n\nx = np.ones(3)\n", 1)
+    assert undefined([first, Block("python", "print(x, [i for i in x], y)\n", 9)]) == ["line 9: y"]
+    alone = Block("python", "def f(a):\n    return a + np.sum(x)\n", 9, output="1\n")
+    assert undefined([first, alone]) == ["line 9: np", "line 9: x"]
 
 
 def exists(dotted):

@@ -16,18 +16,9 @@ from pages import PAGES, ROOT, blocks, comments, lines
 from PIL import Image
 from walk_page import LEFT_OUT, compare, shorter
 
-# Names that Python blocks assume.
-NAMES = """
-import hashlib
-from pathlib import Path
-
+# Files of models that pages open, written where Keras is imported.
+MODELS = """
 import keras
-import numpy as np
-import pandas as pd
-
-table = pd.read_csv("churn.csv")
-x, y = table[["age", "income"]].to_numpy("float32"), (table["churned"] == "yes").to_numpy("int32")
-images, labels = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3)), np.arange(64)
 
 
 @keras.saving.register_keras_serializable("mine")
@@ -106,7 +97,7 @@ def write_files(folder):
         file = folder / "bin" / name
         file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
         file.chmod(0o755)
-    (folder / "names.py").write_text(NAMES)
+    (folder / "models.py").write_text(MODELS)
     for images, size, count, classes in (
         ("photos", 48, 40, "cat dog"),
         ("new_photos", 48, 4, "cat dog"),

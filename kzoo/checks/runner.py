@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kzoo.training.setup import TrainingSetup
 
 
+FINDING = "Check: "  # begins the line of a warning that training prints
 _SHOWN = 3  # number of warnings that training prints
 
 
@@ -75,7 +76,7 @@ def check_before_training(setup: "TrainingSetup", *, command: str | None) -> lis
             "anyway."
         )
     lines = [
-        f"Check: {finding.what} ({finding.where}). {finding.fix}" for finding in findings[:_SHOWN]
+        f"{FINDING}{finding.what} ({finding.where}). {finding.fix}" for finding in findings[:_SHOWN]
     ]
     hidden = len(findings) - _SHOWN
-    return lines + ([f"Check: {hidden} more, listed by {full_check}"] if hidden > 0 else [])
+    return lines + ([f"{FINDING}{hidden} more, listed by {full_check}"] if hidden > 0 else [])

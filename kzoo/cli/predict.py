@@ -353,8 +353,7 @@ def render(document: JsonObject, args: argparse.Namespace) -> str | Iterator[str
     lines += [f"... and {count - _SHOWN:,} more"] if "out" in document and count > _SHOWN else []
     lines += [document["promise"]] if "promise" in document else []
     if "out" in document:
-        paths = f"{plural(document['samples'], 'path')} of " if "samples" in document else ""
-        lines.append(f"{paths}{plural(count, 'prediction')} written to {document['out']}")
+        lines.append(f"{_written(document)} written to {document['out']}")
     lines += [f"Written to {document['plot']}"] if "plot" in document else []
     if "make_future" in document:
         known = listed(map(repr, document["known"]))
@@ -367,6 +366,23 @@ def render(document: JsonObject, args: argparse.Namespace) -> str | Iterator[str
             f"{plural(document['rows'], 'row')} written to {document['make_future']}. {advice}"
         )
     return "\n".join(lines)
+
+
+def _written(document: JsonObject) -> str:
+    """Return what a file of predictions contains."""
+    rows = document["predictions"]
+    forecast = next((row for row in rows if row.get("targets")), None)
+    if forecast is None:
+        return plural(len(rows), "prediction")
+    steps = plural(forecast.get("summed_steps") or len(_numbers(forecast)), "step")
+    text = (
+        f"forecast of {steps}"
+        if len(rows) == 1
+        else f"forecasts of {len(rows):,} series, {steps} each,"
+    )
+    if "samples" in document:
+        return f"{plural(document['samples'], 'path')} of the {text}"
+    return text.capitalize()
 
 
 def _with_promise(row: JsonObject, prediction: str) -> str:

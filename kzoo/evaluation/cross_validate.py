@@ -83,7 +83,8 @@ def cross_validate(
         parallel, threads, executor: how many folds are trained at once, and where, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, but not on where folds are trained.
         overwrite: replace all other folds in `out`.
-        progress: print the notes of `kzoo.train` for the first fold, and a line per fold; False prints nothing.
+        progress: print the notes of `kzoo.train` for the first fold, and a line per fold. With False, only findings of
+            the checks are shown, as warnings (`KzooWarning`).
         overrides: any other name that `kzoo.train` takes.
 
     Returns:

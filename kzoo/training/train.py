@@ -13,7 +13,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from kzoo.checks import check_before_training
+from kzoo.checks import FINDING, check_before_training
 from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.inputs.image.photo_encoder import with_installed_weights
 from kzoo.data.load import load
@@ -60,7 +60,7 @@ from kzoo.training.suggestions import suggested_preset, window_of
 from kzoo.training.target_range import with_target_range
 from kzoo.utils import notebook, onednn
 from kzoo.utils.argument_checks import checked_arguments, checked_seed, checked_steps_per_call
-from kzoo.utils.errors import Interrupted, KzooError
+from kzoo.utils.errors import Interrupted, KzooError, warn
 from kzoo.utils.files import JsonObject, finite, whole_file, write_json
 from kzoo.utils.formatting import plural, printable, spelled
 from kzoo.zoo.loading import custom_objects_of
@@ -156,7 +156,7 @@ def train(
         check: run the quick checks of `kzoo.check` first; an error is raised, a warning is printed.
         baselines: also score baselines on the same split (`kzoo.baselines`), for about five seconds each, or two
             percent of the training time. Baselines that would take longer are fitted on fewer rows, and note it.
-        progress: False prints nothing.
+        progress: False prints nothing; findings of the checks are then warnings (`KzooWarning`).
         overrides: any setting in the preset's `config` or `training`.
 
     Raises:
@@ -298,7 +298,8 @@ def train(
             )
         warnings = check_before_training(setup, command=command) if check else []
         notes = [summary_line(setup.data.overview), *setup.data.notes, *setup.notes, *warnings]
-        print_notes([*notes, *claim.notes], progress)
+        if not isinstance(options.test, Fold):  # `cross_validate` prints those of the first fold
+            print_notes([*notes, *claim.notes], progress)
         fit_options: dict[str, Any] = dict(steps_per_call=max_steps, distribution=distribution)
         scored: bool | list[dict[str, Any]] = baselines
         limit = None
@@ -592,6 +593,13 @@ def _stop_reason(fit: Fit) -> str:
 
 
 def print_notes(notes: Iterable[str], progress: bool) -> None:
-    """Print notes, a line each, if `progress` is set: on stderr, or as a list in a notebook."""
+    """Print notes, a line each, if `progress` is set: on stderr, or as a list in a notebook.
+
+    Otherwise only findings of the checks are shown, as warnings: a leak, for example, changes what scores mean.
+    """
     if progress:
         notebook.print_lines([printable(spelled(note)) for note in notes])
+        return
+    for note in notes:
+        if note.startswith(FINDING):
+            warn(note)

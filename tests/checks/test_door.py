@@ -13,6 +13,7 @@ from small_models import IRIS, dense
 import kzoo
 from kzoo.checks import CHECKS, Finding
 from kzoo.cli import main
+from kzoo.utils.errors import KzooWarning
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -197,6 +198,31 @@ def test_no_check_on_the_command_line(call, leaky, tmp_path):
     ]
     assert_mentions(call(*command, "--out", tmp_path / "a")[2], "'ward'", "--drop")
     assert "ward" not in call(*command, "--out", tmp_path / "b", "--no-check")[2]
+
+
+def test_quiet_trainings_warn_of_a_leak_and_show_nothing_else(call, leaky, tmp_path):
+    words = ["train", "tabular_fnn", "--data", leaky, "--target", "state", "--epochs", 1, "--quiet"]
+    code, _, err = call(*words, "--out", tmp_path / "a")
+    assert code == 0
+    leaks = [line for line in err.splitlines() if not missing_from(line, ["'ward'", "--drop"])]
+    assert len(leaks) == 1 and leaks[0].startswith("kzoo: warning: ")
+    assert all(line.startswith("kzoo: warning: ") for line in err.splitlines())
+    assert "ward" not in call(*words, "--out", tmp_path / "b", "--no-check")[2]
+    with pytest.warns(KzooWarning, match="'ward'"):
+        kzoo.train(
+            "tabular_fnn", str(leaky), target="state", out=tmp_path / "c", progress=False, **QUICK
+        )
+    with pytest.warns(KzooWarning, match="'ward'") as caught:
+        kzoo.cross_validate(
+            "tabular_fnn",
+            str(leaky),
+            target="state",
+            folds=2,
+            out=tmp_path / "d",
+            progress=False,
+            **QUICK,
+        )
+    assert sum("'ward'" in str(each.message) for each in caught) == 1  # not for each fold
 
 
 @pytest.mark.usefixtures("traced")

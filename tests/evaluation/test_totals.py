@@ -187,7 +187,9 @@ def test_paths_are_written_a_row_for_each_path_series_and_step(run, table, tmp_p
         "2024-07-04",
     ]
     first = out.read_bytes()
-    command(capsys, "predict", run.path, table, "--samples", 5, "--seed", 2, "--out", out)
+    words = ("predict", run.path, table, "--samples", 5, "--seed", 2, "--out", out)
+    assert cli.main([str(word) for word in words]) == 0
+    assert_mentions(capsys.readouterr().out, "5 paths of the forecasts of 6 series, 4 steps each")
     assert out.read_bytes() == first
 
 
@@ -207,7 +209,7 @@ def test_totals_on_the_command_line(run, table, tmp_path, capsys):
     assert (
         cli.main(["predict", str(run.path), str(table), "--total", "all", "--out", str(out)]) == 0
     )
-    assert_mentions(capsys.readouterr().out, "steps", "1 to 4")
+    assert_mentions(capsys.readouterr().out, "1 to 4", f"Forecast of 4 steps written to {out}")
     names = ["shop", "sales_mean", "sales_q0.1", "sales_q0.5", "sales_q0.9", "first", "last"]
     assert list(pd.read_csv(out)) == names  # no step: it is a sum over all of them
     assert cli.main(["evaluate", str(run.path), "--data", str(table), "--confidence", "0.8"]) == 0

@@ -89,7 +89,7 @@ def test_the_other_commands_of_the_page_exist(capsys):
     shown = [
         line.lstrip("# ") for text in (DOCKERFILE, UNIT.read_text()) for line in text.splitlines()
     ]
-    assert [line for line in others if line not in shown] == ['pip install ".[serve,onnx]"']
+    assert [line for line in others if line not in shown] == ['pip install "kzoo[serve,onnx]"']
     for option in re.findall(r"`(--[a-z-]+)", TEXT):
         assert option in {
             *parser._subparsers._group_actions[0].choices["serve"].options(),

@@ -226,11 +226,12 @@ def _suggestion(
     unit = max(gaps, key=lambda name: len(gaps[name]))
     median = statistics.median(gaps[unit])
     behind = f"{median:.1f} points" if unit == "points" else f"{median:.2g} {unit}"
-    wins_text = (
-        f"the best preset on {wins} of {plural(len(regrets), 'measured data set')}, "
-        if wins
-        else ""
-    )
+    of_sets = f"{wins} of {len(regrets)} measured data sets"
+    if wins == len(regrets):
+        of_sets = "the only measured data set" if wins == 1 else f"all {wins} measured data sets"
+    wins_text = f"the best preset on {of_sets}, " if wins else ""
+    # one number has no median
+    median_text = behind if len(gaps[unit]) == 1 else f"median {behind}"
     on = "" if wins else f" on {plural(len(sets), 'measured data set')}"
     row = min(
         (measured[preset] for measured in sets), key=lambda each: _closeness(each, task, rows)
@@ -245,7 +246,7 @@ def _suggestion(
     with_weights = ", with pretrained weights" if weights else ""
     return Suggestion(
         preset=preset,
-        why=f"{wins_text}median {behind} behind the best score{on}{with_weights}",
+        why=f"{wins_text}{median_text} behind the best score{on}{with_weights}",
         regret=regret,
         score=results.score(row),
         data=row["data"],

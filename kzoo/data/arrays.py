@@ -447,10 +447,8 @@ def read_npz(path: str | Path) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray
         raise
     except MemoryError:
         raise KzooError(f"The arrays of {name!r} do not fit into memory.") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise KzooError(
-            f"Cannot read {name!r} as .npz arrays: {str(error).splitlines()[0]}"
-        ) from None
+    except Exception as error:  # zipfile, its decompressors and NumPy raise many types
+        raise KzooError(f"Cannot read {name!r} as .npz arrays: {first_line(error)}.") from None
     for train, test in (
         (("x_train", "y_train"), ("x_test", "y_test")),
         (("x", "y"), ("x_test", "y_test")),

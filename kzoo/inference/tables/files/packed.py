@@ -87,7 +87,8 @@ def _unpacked(content: bytes, name: str) -> tuple[bytes, str]:
             files = [
                 part
                 for part in archive.infolist()
-                if not part.is_dir() and not _is_hidden(part.filename)
+                # zipfile fails on an empty name
+                if part.filename and not part.is_dir() and not _is_hidden(part.filename)
             ]
             tables = [
                 part

@@ -113,7 +113,7 @@ def _check_content(content: bytes, name: str) -> None:
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             parts = set(archive.namelist())
-    except (zipfile.BadZipFile, ValueError, OSError):
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
         raise KzooError(
             f"{name!r} is not a workbook, whatever its suffix. Rename it if it is another type of file, such as .csv, "
             "or save it as .xlsx again."

@@ -1,20 +1,18 @@
 """Files of Keras' data sets: from `KZOO_DATA`, Keras' cache or the network; read without Keras."""
 
 import gzip
-import hashlib
 import io
 import json
 import os
 import pickle
 import tarfile
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from kzoo.utils import downloads
 from kzoo.utils.errors import DownloadError, KzooError
 from kzoo.utils.files import Json, expand_user, whole_file
 
@@ -69,7 +67,7 @@ def find_file(file: str, *, aliases: Sequence[str] = (), folder: str = "") -> Pa
     url = _FILES[file][0] + file
     try:
         return _download(url, cache / file, _FILES[file][1])
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, downloads.NotWritten) as error:
         reason = getattr(error, "reason", None) or error
         tried = f"{shared} ($KZOO_DATA), " if shared else ""
         raise DownloadError(
@@ -81,15 +79,9 @@ def find_file(file: str, *, aliases: Sequence[str] = (), folder: str = "") -> Pa
 
 def _download(url: str, path: Path, sha256: str | None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    # An unresponsive server must not block the user: one attempt with a short timeout.
-    with urllib.request.urlopen(url, timeout=_TIMEOUT) as response, whole_file(path) as temporary:
-        with open(temporary, "wb") as out:
-            while block := response.read(1 << 20):
-                digest.update(block)
-                out.write(block)
-        if sha256 and digest.hexdigest() != sha256:
-            raise ValueError("its sha256 differs from the one listed by Keras")
+    with whole_file(path) as temporary:
+        # An unresponsive server must not block the user: a short timeout.
+        downloads.download(url, temporary, sha256=sha256, timeout=_TIMEOUT)
     return path
 
 

@@ -221,7 +221,9 @@ def _user_cause(error: BaseException) -> BaseException | None:
 
 
 class DownloadError(KzooError):
-    """A missing file cannot be downloaded."""
+    """A missing file cannot be downloaded; `reason` is why, if the message has more than that."""
+
+    reason = ""
 
 
 class UnsafeModelError(KzooError):

@@ -26,7 +26,7 @@ def free_memory() -> int:
         KzooError: `$KZOO_MEMORY` is not a size.
     """
     if setting := os.environ.get("KZOO_MEMORY"):
-        return _parse_size(setting)
+        return parse_size("KZOO_MEMORY", setting)
     return min([_available_memory(), *_memory_left_in_groups()])
 
 
@@ -47,11 +47,16 @@ def rows_that_fit(row_size: int, rows: int) -> int:
     return max(1, min(rows, int(min(_MOST_OF_BATCH, SHARE * free_memory()) // row_size)))
 
 
-def _parse_size(setting: str) -> int:
+def parse_size(variable: str, setting: str) -> int:
+    """Return the bytes of the size in an environment variable.
+
+    Raises:
+        KzooError: it is not a size.
+    """
     match = _SIZE.fullmatch(setting)
     if not match:
         raise KzooError(
-            f"KZOO_MEMORY={setting!r} is not a size. Use a number with a unit, such as 500MiB or 2GiB."
+            f"{variable}={setting!r} is not a size. Use a number with a unit, such as 500MiB or 2GiB."
         )
     return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
 

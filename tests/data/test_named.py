@@ -90,7 +90,8 @@ def test_no_network(monkeypatch, tmp_path, capsys):
     def refuse(*_, **__):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(downloads.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(downloads.downloads, "open_url", refuse)
+    monkeypatch.setattr(downloads.downloads.time, "sleep", lambda seconds: None)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("KZOO_DATA", str(tmp_path / "data"))
     started = time.process_time()

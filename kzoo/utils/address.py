@@ -1,0 +1,213 @@
+"""Addresses of models that are not paths: `hub:PLACE/NAME[@REVISION]`. The only parser of them. Standard library only.
+
+A place is a folder, `https://host/path`, `http://host/path` of this machine or a private network, or `hf://USER`. A
+scheme is an entry of `_SCHEMES`.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeGuard
+from urllib.parse import SplitResult, quote, urlsplit
+
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed, shown
+
+_HUB = "hub:"
+FOLDER = "folder"  # the scheme of a place without one
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20})://(.*)", re.S)
+# A name is also that of a folder on any system, and a part of a URL.
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_-])?")
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.I)  # file names on Windows
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_FORM = "Write hub:PLACE/NAME or hub:PLACE/NAME@REVISION"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the models of a hub lie.
+
+    Args:
+        scheme: `FOLDER`, or a name of `_SCHEMES`, such as "https".
+        path: the folder; otherwise what follows `scheme://`, without a slash at the end.
+    """
+
+    scheme: str
+    path: str
+
+    def __str__(self) -> str:
+        return self.path if self.scheme == FOLDER else f"{self.scheme}://{self.path}"
+
+    @property
+    def folder(self) -> Path:
+        """The folder of a place that is one."""
+        return Path(self.path)
+
+    def url(self, *parts: str) -> str:
+        """Return the URL of a file below an http(s) place."""
+        return "/".join([str(self), *(quote(part, safe="/") for part in parts)])
+
+
+@dataclass(frozen=True)
+class HubAddress:
+    """A model on a hub.
+
+    Args:
+        place: where the hub is.
+        name: the name of the model.
+        revision: as written; None for the newest.
+    """
+
+    place: Place
+    name: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        revision = "" if self.revision is None else f"@{self.revision}"
+        return f"{_HUB}{self.place}/{self.name}{revision}"
+
+    @property
+    def stored(self) -> str:
+        """The address as files store it: of a folder without the folders above it."""
+        if self.place.scheme != FOLDER:
+            return str(self)
+        name = self.place.folder.absolute().resolve().name
+        return str(replace(self, place=Place(FOLDER, name)))
+
+    def at(self, revision: str) -> "HubAddress":
+        """Return the address of a revision."""
+        return replace(self, revision=revision)
+
+
+class HubPath(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath
+    """The folder in the download cache with the files of a revision.
+
+    Attributes:
+        address: the address with its revision.
+        sha256: of its `kzoo.json`, which has those of all other files.
+    """
+
+    address: HubAddress | None = None
+    sha256: str = ""
+
+    def __reduce__(self) -> tuple[Callable[..., "HubPath"], tuple[str, HubAddress | None, str]]:
+        return hub_path, (str(self), self.address, self.sha256)
+
+
+def hub_path(path: str | os.PathLike[str], address: HubAddress | None, sha256: str) -> HubPath:
+    """Return a folder of the cache as that of an address."""
+    folder = HubPath(path)
+    folder.address, folder.sha256 = address, sha256
+    return folder
+
+
+def is_hub_address(word: object) -> TypeGuard[str]:
+    """Return whether a user's argument is an address on a hub; a folder of this name is written `./hub:name`."""
+    return isinstance(word, str) and word.startswith(_HUB)
+
+
+def parse_hub_address(word: str) -> HubAddress:
+    """Return the parts of `hub:PLACE/NAME[@REVISION]`.
+
+    Raises:
+        KzooError: a part is missing or not valid.
+    """
+    text = word.removeprefix(_HUB)
+    if not word.startswith(_HUB):
+        raise KzooError(f"{_safe(word)} is not an address on a hub. {_FORM}.", value=word)
+    scheme = _SCHEME.fullmatch(text)
+    separators = "/" if scheme or not os.path.altsep else f"{os.sep}{os.path.altsep}"
+    cut = max(text.rfind(separator) for separator in separators)
+    last = text[cut + 1 :]
+    name, at, revision = last.partition("@")
+    if cut < 0 or (scheme and cut < len(scheme[1]) + 3):
+        fix = f"{_HUB}./{text}" if scheme is None and name else f"{_HUB}{text}/NAME"
+        raise KzooError(
+            f"{_safe(word)} has no {'place' if scheme is None else 'name of a model'}. Write {_safe(fix)}.",
+            value=word,
+        )
+    place = parse_place(text[:cut] or "/")
+    if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
+        raise KzooError(
+            f"{_safe(word)}: {shown(name)} is not the name of a model. Use at most 96 letters without "
+            f"accents, digits, '.', '_' and '-', such as iris-2. {_FORM}.",
+            value=word,
+        )
+    if at and not _REVISION.fullmatch(revision):
+        raise KzooError(
+            f"{_safe(word)}: {shown(revision)} is not a revision. Use its number, such as {name}@3, or the start "
+            "of its sha256.",
+            value=word,
+        )
+    return HubAddress(place, name, revision or None)
+
+
+def parse_place(word: str) -> Place:
+    """Return the place of a hub: a folder, or `SCHEME://...`.
+
+    Raises:
+        KzooError: it is empty, its scheme is unknown, or its URL has parts that it must not have.
+    """
+    text = word.removeprefix(_HUB)
+    if not text.strip() or not text.isprintable():
+        raise KzooError(f"{_safe(word)} is not a place. Use a folder or https://host/path.")
+    match = _SCHEME.fullmatch(text)
+    if match is None:
+        home = text == "~" or text.startswith(("~/", f"~{os.sep}"))
+        path = os.path.expanduser(text) if home else text
+        return Place(FOLDER, path.rstrip("/" + os.sep) or path[:1])
+    scheme = match[1].lower()
+    if scheme not in _SCHEMES:
+        known = listed((f"{name}://" for name in _SCHEMES), most=10)
+        raise KzooError(
+            f"{_safe(word)}: {scheme}:// is not supported. Use a folder, or one of: {known}."
+        )
+    rest = match[2].rstrip("/")
+    _SCHEMES[scheme](word, rest, urlsplit(f"{scheme}://{rest}"))
+    return Place(scheme, rest)
+
+
+def _check_url(word: str, rest: str, url: SplitResult) -> None:
+    """Refuse a URL with a password, a query, or steps out of its folder. The message has no secret."""
+    try:
+        host = url.hostname
+        _ = url.port
+    except ValueError:
+        host = None
+    if "@" in url.netloc:
+        raise KzooError(
+            f"{_safe(word)} has a user or a password, which would stand in files and logs. Remove what is before @."
+        )
+    if not host or "\\" in rest or not rest.isascii():
+        raise KzooError(f"{_safe(word)} has no valid host. Write https://host/path.")
+    if url.query or url.fragment or "?" in rest or "#" in rest:
+        raise KzooError(f"{_safe(word)} has a query or a fragment. Remove what is after the path.")
+    if {".", ".."} & set(url.path.split("/")) or "//" in url.path or "%" in url.path:
+        raise KzooError(
+            f"{_safe(word)}: the path must not have '..', '//' or '%'. Write the folder itself."
+        )
+
+
+def _check_user(word: str, rest: str, url: SplitResult) -> None:
+    if not _NAME.fullmatch(rest):
+        raise KzooError(
+            f"{_safe(word)}: {shown(rest)} is not a user or an organization. Write hub:hf://USER/NAME."
+        )
+
+
+# Scheme -> check of a place: function of the whole word, what follows `scheme://`, and its parts.
+_SCHEMES: dict[str, Callable[[str, str, SplitResult], None]] = {
+    "https": _check_url,
+    "http": _check_url,
+    "hf": _check_user,
+}
+
+
+def _safe(word: str) -> str:
+    """Return an address as messages show it: quoted, without a password, a query or a fragment."""
+    if "://" in word:
+        word = re.sub(r"://.*@", "://...@", word, flags=re.S)
+        word = re.sub(r"([?#]).*", r"\1...", word, flags=re.S)
+    return shown(word, 200)

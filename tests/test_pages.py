@@ -5,6 +5,7 @@
 
 import ast
 import builtins
+import configparser
 import json
 import re
 import symtable
@@ -222,6 +223,15 @@ def exists(dotted):
             target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)
         }
     return rest[0] in names or (Path(module.origin).parent / f"{rest[0]}.py").is_file()
+
+
+def test_the_page_on_installation_lists_every_extra_for_users():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    page = (ROOT / "docs" / "how_to" / "install.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\| (`.*?) \|", page, re.M)
+    named = {extra for cell in first_cells for extra in re.findall(r"`(\w+)`", cell)}
+    assert named == {*setup["options.extras_require"]} - {"dev", "docs"}
 
 
 def test_toml_blocks_can_be_read():

@@ -167,6 +167,7 @@ def write_files(folder):
         ("may.csv", 60, True),
         ("newer.csv", 120, True),
         ("new_customers.csv", 20, False),
+        ("next_month.csv", 20, False),
     ):
         age = rng.integers(18, 80, rows)
         income = rng.normal(30_000, 9_000, rows).round()

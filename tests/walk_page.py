@@ -42,6 +42,7 @@ CLOSED_FORM = {"series_rocket", "image_frozen", "text_pretrained", "text_pretrai
 # Options that are added to a command: argparse takes the last of a repeated option.
 SHORTER = {
     "train": ["--max-steps", str(STEPS)],
+    "train auto": ["--max-time", "25s"],  # it may choose a preset without steps
     "tune": ["--trials", "3", "--epochs", "1", "--set", f"max_steps={STEPS}"],
     "tune auto": ["--max-time", "25s"],
 }
@@ -128,7 +129,7 @@ def shorter(words):
     """Return the options that shorten a command."""
     if CLOSED_FORM & set(words):
         return ()
-    name = "tune auto" if list(words[:2]) == ["tune", "auto"] else words[0]
+    name = " ".join(words[:2]) if list(words[1:2]) == ["auto"] else words[0]
     if {"--wrong-labels", "--learning-curve"} & set(words):
         name = "train"
     return SHORTER.get(name, ())

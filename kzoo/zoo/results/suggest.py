@@ -227,8 +227,10 @@ def _suggestion(
     median = statistics.median(gaps[unit])
     behind = f"{median:.1f} points" if unit == "points" else f"{median:.2g} {unit}"
     of_sets = f"{wins} of {len(regrets)} measured data sets"
-    if wins == len(regrets):
-        of_sets = "the only measured data set" if wins == 1 else f"all {wins} measured data sets"
+    if wins == len(regrets) == 1:
+        of_sets = "the only data set on which several were measured"
+    elif wins == len(regrets):
+        of_sets = f"all {wins} measured data sets"
     wins_text = f"the best preset on {of_sets}, " if wins else ""
     # one number has no median
     median_text = behind if len(gaps[unit]) == 1 else f"median {behind}"

@@ -62,6 +62,7 @@ SHARED = {"problems", "utils"}
 STANDARD_LIBRARY_ONLY = (
     "tuning/ranking.py",
     "inference/exported.py",
+    "inference/signature.py",
     "problems",
     "utils",
     "zoo/network.py",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kzoo.cli import data_summary, export, keras_import, shared, tables, train
 from kzoo.data import source_detection as detection
+from kzoo.inference import signature
 from kzoo.inference.exported import ExportedModel
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
@@ -36,6 +37,7 @@ examples:
   kzoo check runs/tabular_fnn-01 --data may.csv    compare with training data
   kzoo check runs/tabular_fnn-01 --data may.csv && ./score
   kzoo check exports/digits_cnn-01                 each file in its own runtime
+  kzoo check exports/digits_cnn-01 --allowed-signers signers.txt
   kzoo check digits_cnn --wrong-labels             labels that look wrong
   kzoo check digits_cnn --learning-curve           what more rows would bring
 exit code:
@@ -92,12 +94,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="number of their trainings at once (default 1)",
     )
     add("--quiet", action="store_true", help="do not show their progress")
+    add(
+        "--allowed-signers",
+        metavar="FILE",
+        help="of an exported model: only accept signatures of these keys, a line NAME KEYTYPE KEY for each, as for git",
+    )
     train.add_training_options(parser)
 
 
 def run(args: argparse.Namespace) -> JsonObject:
     if args.preset is not None and (Path(args.preset) / "kzoo.json").is_file():
         return _check_exported(args)
+    if args.allowed_signers is not None:
+        raise KzooError("--allowed-signers is for exported models, which are signed. Remove it.")
     settings = train.settings_of(args)
     if args.resolved is not None:
         train.check_settings(args, settings)
@@ -235,7 +244,7 @@ def _train_command(args: argparse.Namespace, listed: Sequence[Suggestion]) -> st
 
 def _check_exported(args: argparse.Namespace) -> JsonObject:
     """Compare the files of an exported model with its golden predictions."""
-    accepted = ("command", "debug", "json", "preset", "quick", "quiet")
+    accepted = ("allowed_signers", "command", "debug", "json", "preset", "quick", "quiet")
     defaults = dict(
         seed=0, data_seed=0, validation=0.1, split="random", precision="auto", folds=5, parallel=1
     )
@@ -252,17 +261,54 @@ def _check_exported(args: argparse.Namespace) -> JsonObject:
             )
     keras_import.silence_tensorflow()
     exported = ExportedModel(args.preset)
+    signed = _signature(exported, args.allowed_signers)
+    if signed["status"] == "failed":  # a SavedModel can run arbitrary code
+        return dict(
+            exported=exported.path,
+            signature=signed,
+            exports={},
+            damage=exported.damage(),
+            exit_code=1,
+        )
     exports = exported.check(begin=lambda key: shared.print_note(f"{key}: checking"))
     damage = exported.damage()
     failed = bool(damage) or any(
         export_entry["status"] == "failed" for export_entry in exports.values()
     )
-    return dict(exported=exported.path, exports=exports, damage=damage, exit_code=int(failed))
+    return dict(
+        exported=exported.path,
+        signature=signed,
+        exports=exports,
+        damage=damage,
+        exit_code=int(failed),
+    )
+
+
+def _signature(exported: ExportedModel, allowed_signers: str | None) -> JsonObject:
+    """Return the status of the signature ("ok", "none", "failed" or "unchecked"), its key, and a line about it."""
+    if allowed_signers is None and exported.manifest.signing_key and not signature.is_available():
+        note = "not verified, because ssh-keygen is not installed. Install OpenSSH."
+        return dict(status="unchecked", note=note)
+    try:
+        verified = exported.signature(allowed_signers)
+    except signature.SignatureError as error:
+        return dict(status="failed", note=str(error))
+    if verified is None:
+        return dict(status="none", note=None)
+    whose = f"of {verified.signer}, " if verified.signer else ""
+    note = f"valid, {whose}{verified.key_type} key {verified.fingerprint}"
+    if not verified.signer:
+        note += " (--allowed-signers FILE tells whose key it is)"
+    return dict(status="ok", note=note) | asdict(verified)
 
 
 def render(document: JsonObject, args: argparse.Namespace) -> str:
     if "exported" in document:
-        lines = [*export.table(document["exports"]), *export.problems(document["exports"])]
+        lines = []
+        if document["signature"]["note"] is not None:
+            lines.append(f"signature: {spelled(document['signature']['note'])}")
+        if document["exports"]:
+            lines += [*export.table(document["exports"]), *export.problems(document["exports"])]
         return "\n".join(lines + [f"  {line}" for line in document["damage"]])
     if "learning_curve" in document:
         folder = document["learning_curve"]["folder"]

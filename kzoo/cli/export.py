@@ -18,6 +18,7 @@ examples:
   kzoo export runs/digits_cnn-01                   for TensorFlow Serving
   kzoo export runs/digits_cnn-01 --formats onnx,litert --quantize int8
   kzoo export runs/churn-01 --formats onnx --quantize int8 --data churn.csv
+  kzoo export runs/digits_cnn-01 --sign ~/.ssh/id_ed25519
   kzoo check exports/digits_cnn-01                 check again, on any machine
 exit code:
   0  every file works   1  a format failed its check   2  invalid input
@@ -51,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the data that the run was trained on; needed for int8, unless it is a named data set",
     )
     add("--author", metavar="NAME", help="your name, for the model card and the page")
+    add(
+        "--sign",
+        metavar="KEY",
+        help="sign the manifest by ssh-keygen: path of an SSH key, or of a public key whose private key the SSH agent "
+        "has",
+    )
     add("--overwrite", action="store_true", help="replace an export of another model")
     add("--no-verify", action="store_true", help="do not check that the files work")
     add(
@@ -80,6 +87,7 @@ def run(args: argparse.Namespace) -> JsonObject:
             data=args.data,
             overwrite=args.overwrite,
             author=args.author,
+            sign=args.sign,
             timeout=args.timeout,
         )
     except ExportError as error:

@@ -47,7 +47,7 @@ NAMED_FILES = (
     "csv",
     *(name for name, flag in FLAGS.items() if flag.metavar in ("SOURCE", "FILE")),
 )
-FILES = (*NAMED_FILES, "run", "inputs", "exported")
+FILES = (*NAMED_FILES, "run", "inputs", "exported", "sign", "allowed_signers")
 _WORDS = dict(nargs="+", action="extend")  # of an option with several words
 _PIPE_WIDTH = 10_000  # columns: output in a pipe is read by programs, so rows are not wrapped
 

@@ -34,6 +34,7 @@ def export(
     data: "Loadable | None" = None,
     overwrite: bool = False,
     author: str | None = None,
+    sign: str | os.PathLike[str] | None = None,
     timeout: float = 600,
     progress: bool = True,
 ) -> ExportedModel:
@@ -58,6 +59,8 @@ def export(
         overwrite: replace an export of another model. An export of the same model gets the new formats added.
         author: a name, and an address if you like, for the model card and the page. By default that of the export to
             which formats are added, if it has one.
+        sign: path of a private SSH key, or of a public one whose private key the SSH agent has, by which `ssh-keygen`
+            signs the manifest, and with it every file (`ExportedModel.signature` verifies it).
         timeout: seconds that one conversion or one check may take.
         progress: False prints nothing.
 
@@ -87,6 +90,7 @@ def export(
         data=data,
         overwrite=overwrite,
         author=author,
+        sign=sign,
         timeout=timeout,
         progress=progress,
     )

@@ -20,11 +20,21 @@ from kzoo.export.processes import run_steps
 from kzoo.export.sample import write_sample
 from kzoo.export.staging import new_folder
 from kzoo.export.verify import AGREEMENT, TOLERANCE, difference, tolerance_error, verify
-from kzoo.inference.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
+from kzoo.inference import signature
+from kzoo.inference.exported import (
+    MANIFEST,
+    SIGNATURE,
+    Entry,
+    ExportedModel,
+    Manifest,
+    described,
+    files_below,
+)
 from kzoo.problems.kinds import kind_of
 from kzoo.problems.stored_types import BASELINE, plain_value
 from kzoo.utils.errors import ExportError, KzooError
 from kzoo.utils.files import JsonObject, write_json
+from kzoo.utils.formatting import spelled
 from kzoo.utils.optional import check_installed
 
 if TYPE_CHECKING:
@@ -45,6 +55,7 @@ def export_model(
     data: object,
     overwrite: bool,
     author: str | None,
+    sign: str | os.PathLike[str] | None,
     timeout: float,
     progress: bool,
 ) -> ExportedModel:
@@ -65,6 +76,8 @@ def export_model(
         raise KzooError(
             f"must be a line of 1 to {_AUTHOR} characters.", argument="author", value=author
         )
+    if sign is not None:
+        signature.check_key(sign)
     if data is not None and not quantize:
         raise KzooError(
             "is only used to calibrate and score quantized files. Remove it, or pass quantize=.",
@@ -87,6 +100,7 @@ def export_model(
     before = _existing_export(path, subject, overwrite)
     if author is None:
         author = before.manifest.author if before is not None else ""
+    was_signed = (path / SIGNATURE).is_file()
     # 2. Convert and verify in a staging folder.
     say = (lambda line: print(line, file=sys.stderr)) if progress else lambda line: None
     with new_folder(path) as (folder, work):
@@ -128,9 +142,13 @@ def export_model(
         card.write(folder, manifest)
         files = {name: described(folder / name) for name in files_below(folder) if name != MANIFEST}
         replace(manifest, files=files).write(folder)
+        if sign is not None:
+            signature.sign(folder, sign)
     for key, entry in exports.items():
         if entry.status == "failed":
             say(f"{key} failed: {entry.error}")
+    if sign is None and was_signed:
+        say(spelled(f"{path} was signed and no longer is. Pass sign= to sign it again."))
     return ExportedModel(path)
 
 

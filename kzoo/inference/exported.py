@@ -12,15 +12,19 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kzoo.inference.postprocessors import STEP
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import Json, JsonObject, path_of, read_json, write_json
 from kzoo.utils.schema import misfit
 
+if TYPE_CHECKING:
+    from kzoo.inference.signature import Signature
+
 FORMAT_VERSION = 1
 MANIFEST = "kzoo.json"
+SIGNATURE = "kzoo.json.sig"  # of the manifest, see `kzoo.inference.signature`
 _CHECKSUM = "sha256"  # key of the checksum of all other keys of the manifest
 ANSWERS = ("probabilities", "values", "logits", "scores")
 STATUS = ("ok", "failed", "unchecked")
@@ -129,6 +133,7 @@ class Manifest:
             compare; empty if the preprocessor has them, or if they are not known.
         row_bytes: bytes of the outputs of all layers for a row, which limit the rows of a batch; 0 if not known.
         author: who exported it, as they named themselves; "" if they did not.
+        signing_key: fingerprint of the SSH key whose signature is in `kzoo.json.sig`; "" if it is not signed.
     """
 
     name: str
@@ -152,6 +157,7 @@ class Manifest:
     typical: list = field(default_factory=list)
     row_bytes: int = 0
     author: str = ""
+    signing_key: str = ""
 
     @classmethod
     def read(cls, document: Json) -> "Manifest":
@@ -237,6 +243,7 @@ class Manifest:
             "typical",
             "row_bytes",
             "author",
+            "signing_key",
         ):  # earlier exports do not have these keys
             if not document[name]:
                 del document[name]
@@ -384,10 +391,11 @@ class ExportedModel:
     def damage(self) -> list[str]:
         """Compare every file with the manifest, and return a line for each that was changed, removed or added.
 
-        A manifest proves integrity, not origin: anyone who can change a file can change the manifest too.
+        A manifest proves integrity, not origin: anyone who can change a file can change the manifest too. A signature
+        of the manifest (`signature`) proves who wrote it.
         """
         listed = self.manifest.files
-        actual = set(files_below(self.path)) - {MANIFEST}
+        actual = set(files_below(self.path)) - {MANIFEST, SIGNATURE}
         lines = [f"{name}: missing" for name in sorted(set(listed) - actual)]
         lines += [f"{name}: not in kzoo.json" for name in sorted(actual - set(listed))]
         for name in sorted(actual & set(listed)):
@@ -397,6 +405,27 @@ class ExportedModel:
             elif described(file) != listed[name]:
                 lines.append(f"{name}: changed since the export")
         return lines
+
+    @short_errors
+    def signature(
+        self, allowed_signers: str | os.PathLike[str] | None = None
+    ) -> "Signature | None":
+        """Verify the signature of the manifest, which `kzoo.export(..., sign=KEY)` wrote, by `ssh-keygen`.
+
+        The manifest has a checksum of each file; `damage` compares the files with them.
+
+        Args:
+            allowed_signers: a file with a line "NAME KEYTYPE KEY" for each person whose signature is accepted, as for
+                `git` (https://man.openbsd.org/ssh-keygen#ALLOWED_SIGNERS). None accepts any key.
+
+        Returns:
+            The signature, with its `fingerprint`, `key_type` and `signer`; None if the export is not signed.
+
+        Raises:
+            SignatureError: the signature is missing or not valid, or its key is not allowed.
+            KzooError: `ssh-keygen` or the file is missing.
+        """
+        return import_module("kzoo.inference.signature").verify(self.path, allowed_signers)
 
 
 def is_inside(name: str) -> bool:

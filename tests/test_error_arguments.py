@@ -221,6 +221,7 @@ _WRONG_EXPORT = {
     "data": "no_such.csv",
     "overwrite": "no_such",
     "author": "two\nlines",
+    "sign": "no_such",
     "timeout": -1,
     "progress": "no_such",
 }

@@ -1,5 +1,6 @@
 """Files about the project: citation, licences, workflows, templates of issues."""
 
+import csv
 import datetime
 import re
 import tomllib
@@ -150,3 +151,100 @@ def test_issue_forms_are_complete(path):
         field["attributes"].get("label") for field in form["body"] if field["type"] != "markdown"
     )
     assert any(f.get("validations", {}).get("required") for f in form["body"])
+
+
+# ---------------------------------------------------------------- the paper
+
+SECTIONS = [
+    "Summary",
+    "Statement of need",
+    "State of the field",
+    "Software design",
+    "Research impact statement",
+    "AI usage disclosure",
+    "Acknowledgements",
+    "References",
+]
+
+
+def paper():
+    """Return the metadata and the text of the paper."""
+    _, metadata, text = read("paper.md").split("---\n", 2)
+    return metadata, text
+
+
+def test_the_paper_has_the_sections_and_the_length_that_joss_asks_for():
+    metadata, text = paper()
+    assert re.findall(r"^# (.*)$", text, re.M) == SECTIONS
+    assert 750 <= len(text.partition("# References")[0].split()) <= 1_000
+    for key in ("title:", "tags:", "authors:", "affiliations:", "date:", "bibliography: paper.bib"):
+        assert key in metadata
+
+
+def test_the_paper_cites_each_entry_of_its_bibliography():
+    entries = re.findall(r"^@\w+\{(\w+),", read("paper.bib"), re.M)
+    assert set(re.findall(r"@(\w+)", paper()[1])) == set(entries)
+    for entry in read("paper.bib").split("\n\n"):
+        assert re.search(r"doi = |url = ", entry), entry
+    assert len(entries) == len(set(entries))
+
+
+def test_the_scores_of_the_paper_are_those_of_the_measured_results():
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in paper()[1].splitlines()
+        if line.startswith("| ")
+    ][1:]
+    assert len(rows) == 5
+    for data, measure, preset, score, baseline, baseline_score in rows:
+        with open(ROOT / "results" / f"results-{data}.csv", encoding="utf-8", newline="") as file:
+            results = [*csv.DictReader(file)]
+        scores = {row["model"]: float(row[measure]) for row in results if row["kind"] == "baseline"}
+        best = (min if measure.startswith("mse") else max)(scores, key=scores.get)
+        assert (best, f"{scores[best]:.3f}") == (baseline, baseline_score), data
+        (measured,) = [float(row[measure]) for row in results if row["model"] == preset]
+        assert float(score) == pytest.approx(measured, abs=0.00051), data
+
+
+# ---------------------------------------------------------------- the review lists
+
+STATES = {"met", "in part", "host", "person", "time", "no"}
+SCORECARD = (
+    "Binary-Artifacts Branch-Protection CI-Tests CII-Best-Practices Code-Review Contributors Dangerous-Workflow "
+    "Dependency-Update-Tool Fuzzing License Maintained Packaging Pinned-Dependencies SAST SBOM Security-Policy "
+    "Signed-Releases Token-Permissions Vulnerabilities Webhooks"
+)
+
+
+def lists():
+    """Return section -> rows (item, state, where) of the page of the review lists."""
+    sections = re.split(r"^## (.*)$", read("docs/development/lists.md"), flags=re.M)[1:]
+    return {
+        title: re.findall(r"^\| (.+?) \| (?!state )([a-z ]+) \| (.+) \|$", text, re.M)
+        for title, text in zip(sections[::2], sections[1::2], strict=True)
+    }
+
+
+def test_the_review_lists_are_complete_and_what_is_met_is_here():
+    """`test_links_lead_somewhere` checks that the linked files and sections exist."""
+    found = lists()
+    assert [len(rows) for rows in found.values()] == [27, 36, 16, 20, 0]
+    assert " ".join(item for item, _, _ in found["Scorecard"]) == SCORECARD
+    assert {item[0] for item, _, _ in found["SPECs"]} == set("0123456789")
+    for item, state, where in (row for rows in found.values() for row in rows):
+        assert state in STATES, item
+        assert ("](../" in where) >= (state in ("met", "in part")), item
+
+
+def test_what_the_lists_say_of_files_without_a_test_of_their_own():
+    assert not [
+        name
+        for name in tracked()
+        if re.search(r"\.(so|dll|dylib|exe|pyc|jar|class|a|o|whl)$", name)
+    ]
+    policy = read("SECURITY.md").lower()
+    assert "https://" in policy and "disclos" in policy and re.search(r"\d+ days", policy)
+    code = [read(name) for name in tracked() if name.startswith("kzoo/") and name.endswith(".py")]
+    assert not any(
+        re.search(r"np\.random\.(seed|rand|normal|shuffle|choice)\(", text) for text in code
+    )

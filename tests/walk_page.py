@@ -42,7 +42,7 @@ CLOSED_FORM = {"series_rocket", "image_frozen", "text_pretrained", "text_pretrai
 # Options that are added to a command: argparse takes the last of a repeated option.
 SHORTER = {
     "train": ["--max-steps", str(STEPS)],
-    "train auto": ["--max-time", "25s"],  # it may choose a preset without steps
+    "train auto": ["--max-time", "60s"],  # it may choose a preset without steps
     "tune": ["--trials", "3", "--epochs", "1", "--set", f"max_steps={STEPS}"],
     "tune auto": ["--max-time", "25s"],
 }

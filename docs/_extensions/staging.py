@@ -18,7 +18,12 @@ import translated
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-SOURCE = "https://github.com/OWNER/kzoo/blob/main/"
+sys.path.insert(0, str(ROOT / ".ci"))
+import addresses
+
+# The files of the release that the site documents, or of the development version.
+_VERSION = os.environ.get("KZOO_SITE_VERSION", "dev")
+SOURCE = f"{addresses.source(ROOT)}/blob/{'main' if _VERSION == 'dev' else f'v{_VERSION}'}/"
 # Files of the repository that are pages of the site, too.
 PAGES = {
     "CONTRIBUTING.md": "development/contributing.md",

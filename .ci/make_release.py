@@ -121,7 +121,7 @@ def build(folder, seconds):
 
 
 def build_twice(folder, seconds):
-    """Return sdist and wheel of a build whose repetition has the same bytes."""
+    """Return sdist, wheel and source folder of a build whose repetition has the same bytes."""
     builds = []
     for name in ("first", "again"):
         (folder / name).mkdir()
@@ -129,7 +129,7 @@ def build_twice(folder, seconds):
     for one, other in zip(*builds, strict=True):
         if one.name != other.name or one.read_bytes() != other.read_bytes():
             raise Refused(f"Two builds of {one.name} differ.")
-    return builds[0]
+    return *builds[0], folder / "first" / "commit"
 
 
 def sums(folder):
@@ -153,7 +153,7 @@ def make(out, allow_placeholder):
         work, new = Path(name), Path(name) / "out"
         new.mkdir()
         say(f"kzoo {version}: building twice")
-        sdist, wheel = build_twice(work, seconds)
+        sdist, wheel, source = build_twice(work, seconds)
         (new / "dist").mkdir()
         for path in (sdist, wheel):
             shutil.copy(path, new / "dist")
@@ -171,12 +171,13 @@ def make(out, allow_placeholder):
             what=".ci/sbom.py",
         )
         (new / "notes.md").write_text(f"# kzoo {version}\n\n{notes}\n", encoding="utf-8")
-        shutil.copytree(ROOT / "recipes" / "notebooks", new / "notebooks")
-        shutil.copytree(ROOT / "results", new / "results")
+        shutil.copytree(source / "recipes" / "notebooks", new / "notebooks")
+        shutil.copytree(source / "results", new / "results")
         table = benchmarks.table(version, ROOT)
         (new / "results" / "benchmarks.md").write_text(table, encoding="utf-8")
         say("building the site")
-        run("bash", ".ci/site", new / "site", version, env=environment, what=".ci/site")
+        site = ("bash", ".ci/site", new / "site", version)
+        run(*site, cwd=source, env=environment | {"PYTHONPATH": str(source)}, what=".ci/site")
         (new / "SHA256SUMS").write_text(sums(new), encoding="utf-8")
         if out.exists():
             out.rmdir()

@@ -58,8 +58,19 @@ def check_installed(name: str, *, extra: str = "") -> None:
         raise KzooError(missing(name, extra))
 
 
+# What an extra brings that exported models need. Where kzoo was installed without its dependencies, they are named
+# instead of the extra, which would bring TensorFlow.
+_LIGHT = {
+    "onnx": "onnxruntime",
+    "litert": "ai-edge-litert",
+    "serve": "starlette uvicorn httptools",
+}
+
+
 def missing(name: str, extra: str = "") -> str:
     """Return the message with the command that installs a package."""
-    return f"This needs {name}, which is not installed: pip install " + (
-        f'"kzoo[{extra}]"' if extra else "kzoo"
-    )
+    if extra in _LIGHT and not is_installed("keras"):
+        packages = _LIGHT[extra]
+    else:
+        packages = f'"kzoo[{extra}]"' if extra else "kzoo"
+    return f"This needs {name}, which is not installed: pip install {packages}"

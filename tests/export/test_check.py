@@ -74,9 +74,18 @@ def test_lost_and_added_files_are_named(copy):
 
 def test_a_runtime_that_is_missing_is_named_with_what_installs_it(copy, monkeypatch):
     without(copy, "litert")
-    monkeypatch.setattr(optional, "find_spec", lambda name: None)
+    find_spec = optional.find_spec
+
+    def hide(*names):
+        monkeypatch.setattr(
+            optional, "find_spec", lambda name: None if name in names else find_spec(name)
+        )
+
+    hide("onnxruntime")
     with refuses("onnxruntime", 'pip install "kzoo[onnx]"'):
         kzoo.ExportedModel(copy).check()
+    hide("onnxruntime", "keras")  # the extra would bring TensorFlow
+    assert optional.missing("onnxruntime", "onnx").endswith("pip install onnxruntime")
 
 
 @pytest.mark.parametrize(

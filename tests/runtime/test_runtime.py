@@ -274,8 +274,8 @@ def test_the_first_format_with_an_installed_runtime_is_opened(images, monkeypatc
 def test_a_missing_runtime_is_named_with_what_installs_it(images, monkeypatch):
     monkeypatch.setattr("kzoo.runtime.model.find_spec", lambda name: None)
     monkeypatch.setattr("kzoo.utils.optional.find_spec", lambda name: None)
-    for format, extra in ((None, "onnx"), ("litert", "litert")):
-        with refuses(f'pip install "kzoo[{extra}]"') as caught:
+    for format, package in ((None, "onnxruntime"), ("litert", "ai-edge-litert")):
+        with refuses(f"pip install {package}") as caught:
             kzoo.runtime.load(images.exported, format)
         assert "\n" not in str(caught.value)
 

@@ -39,11 +39,12 @@ MAY_IMPORT = {
     },
     "auto": {"baselines", "data", "evaluation", "inference", "training", "tuning", "zoo"},
     "export": {"data", "inference", "zoo"},
+    "hub": {"export", "inference"},
     "runtime": {"export", "inference"},
     "serve": {"inference", "runtime", "zoo"},
     "reports": {"data", "evaluation", "inference", "plots", "tuning", "zoo"},
     "sklearn": {"inference", "zoo"},
-    "cli": {"data", "export", "inference", "tuning", "zoo"},
+    "cli": {"data", "export", "hub", "inference", "tuning", "zoo"},
     "recipes": {"cli", "zoo"},
     "__main__": {"cli"},
 }
@@ -56,10 +57,12 @@ BY_NAME = {
     "recipes": {"training"},
     "sklearn": {"data", "evaluation", "training"},
     "tuning": {"auto", "plots"},
+    "utils": {"hub"},
     "zoo": {"training"},
 }
 SHARED = {"problems", "utils"}
 STANDARD_LIBRARY_ONLY = (
+    "hub",
     "tuning/ranking.py",
     "inference/exported.py",
     "inference/signature.py",

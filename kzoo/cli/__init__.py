@@ -41,6 +41,8 @@ COMMANDS = {
     "report": "write an HTML report of a run: scores, curves, mistakes, settings",
     "export": "export a run as SavedModel, ONNX, LiteRT or .keras, and check each file in its own runtime",
     "serve": "serve exported models over HTTP, without Keras",
+    "push": "push an exported model to a hub: a folder, or the Hugging Face Hub",
+    "pull": "pull an exported model from a hub: a folder, a web server, or the Hugging Face Hub",
     "compare": "rank runs, best first, or compare a new run with an old one",
 }
 
@@ -195,6 +197,7 @@ def _run_command(argv: Sequence[str]) -> int:
         try:
             # What libraries print goes to stderr: stdout holds the document alone.
             with redirect_stdout(sys.stderr):
+                shared.pull_models(args)
                 preflight.preflight(args)
                 document = module.run(args)
             if args.json:

@@ -3,12 +3,15 @@
 import argparse
 import math
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 from kzoo.cli import shared, tables
+from kzoo.hub.readers import reader_of
 from kzoo.problems.tasks import problems
+from kzoo.utils.address import parse_place
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
-from kzoo.utils.formatting import plural
+from kzoo.utils.formatting import cut, in_bytes, plural
 from kzoo.zoo import results
 from kzoo.zoo.registry import Preset, get_preset, is_general, list_presets
 from kzoo.zoo.results.suggest import first
@@ -39,6 +42,7 @@ examples:
   kzoo list --max-params 100k --exclude "*_rnn"
   kzoo list --data digits                    measured on digits, best first
   kzoo list --data sine --sort seconds       fastest training first
+  kzoo list --hub models                     models on a hub (kzoo push)
   kzoo list --json
 """
 
@@ -64,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", metavar="NAME", help="rank the presets measured on this data set, such as digits"
     )
+    parser.add_argument(
+        "--hub",
+        metavar="PLACE",
+        help="instead: list the models on a hub: a folder, https://host/path or hf://USER",
+    )
     parser.add_argument("--sort", choices=SORTS, help="sort by this column (default score)")
     parser.add_argument(
         "--exclude",
@@ -75,6 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> list[JsonObject]:
+    if args.hub is not None:
+        return _list_hub(args)
     names = list_presets(
         args.pattern,
         family=args.family,
@@ -93,6 +104,45 @@ def run(args: argparse.Namespace) -> list[JsonObject]:
         # Presets with an unknown number of parameters come last.
         names.sort(key=lambda name: get_preset(name).params or math.inf)
     return [_describe(get_preset(name)) for name in names]
+
+
+def _list_hub(args: argparse.Namespace) -> list[JsonObject]:
+    """Return the revisions of the models on a hub, those of a model newest first."""
+    for name in ("family", "task", "dataset", "max_params", "data", "sort"):
+        if getattr(args, name) is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise KzooError(f"{option} is for presets, not for the models of --hub. Remove it.")
+    models = reader_of(parse_place(args.hub)).models()
+    return [
+        dict(name=name, bytes=revision.bytes)
+        | {key: value for key, value in revision.json().items() if key != "files"}
+        for name in sorted(models)
+        if any(fnmatchcase(name, pattern) for pattern in args.pattern)
+        and not any(fnmatchcase(name, pattern) for pattern in args.exclude)
+        for revision in reversed(models[name])
+    ]
+
+
+def _render_hub(document: Sequence[JsonObject], args: argparse.Namespace) -> str:
+    if not document:
+        return f"No model on {args.hub} matches."
+    rows = [("", "task", "size", "pushed", "licence of the data", "signed with")]
+    rows += [
+        (
+            f"{row['name']}@{shared.shorten(row['revision'], 12)}",
+            row["task"].replace("_", " "),
+            in_bytes(row["bytes"]),
+            row["pushed"],
+            cut(row["licence"]) or "unknown",
+            cut(row["signer"], 60) or "not signed",
+        )
+        for row in document
+    ]
+    count = len({row["name"] for row in document})
+    place = parse_place(args.hub)
+    return "\n".join(
+        [*tables.columns(rows), f"{plural(count, 'model')}. Use one: kzoo predict hub:{place}/NAME"]
+    )
 
 
 def _describe(preset: Preset) -> JsonObject:
@@ -168,6 +218,8 @@ def _render_ranked(document: Sequence[JsonObject], args: argparse.Namespace) -> 
 
 
 def render(document: Sequence[JsonObject], args: argparse.Namespace) -> str:
+    if args.hub is not None:
+        return _render_hub(document, args)
     if not document:
         return "No preset matches. `kzoo list` shows all presets."
     if args.data is not None:

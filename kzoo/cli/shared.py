@@ -21,6 +21,7 @@ from kzoo.cli.option_names import suggestion
 from kzoo.problems.data_arguments import DEFAULTS, FLAGS, NAMES, OPTIONS, flag_names
 from kzoo.problems.kinds import kind as get_kind
 from kzoo.problems.tasks import problem
+from kzoo.utils.address import local
 from kzoo.utils.errors import KzooError, is_out_of_memory
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line, printable, spelled
@@ -48,6 +49,7 @@ NAMED_FILES = (
     *(name for name, flag in FLAGS.items() if flag.metavar in ("SOURCE", "FILE")),
 )
 FILES = (*NAMED_FILES, "run", "inputs", "exported", "sign", "allowed_signers")
+_MODELS = ("preset", "run", "weights")  # arguments that name a model, which may be on a hub
 _WORDS = dict(nargs="+", action="extend")  # of an option with several words
 _PIPE_WIDTH = 10_000  # columns: output in a pipe is read by programs, so rows are not wrapped
 
@@ -100,8 +102,18 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run",
         metavar="RUN",
-        help="folder of a run or of an exported model, or a preset with pretrained weights",
+        help="folder of a run or of an exported model, a preset with pretrained weights, or hub:PLACE/NAME",
     )
+
+
+def pull_models(args: argparse.Namespace) -> None:
+    """Replace addresses on hubs by folders of the download cache, in arguments that name models."""
+    for name in _MODELS:
+        words = getattr(args, name, None)
+        if isinstance(words, list):
+            setattr(args, name, [*map(local, words)])
+        elif words is not None:
+            setattr(args, name, local(words))
 
 
 def add_promise_options(parser: argparse.ArgumentParser) -> None:
@@ -464,7 +476,7 @@ def _plain(value: object) -> object:
     if hasattr(value, "tolist"):  # NumPy
         return _plain(value.tolist())
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return str(getattr(value, "address", None) or os.fspath(value))
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

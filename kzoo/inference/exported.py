@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kzoo.inference.postprocessors import STEP
+from kzoo.utils.address import local
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import Json, JsonObject, path_of, read_json, write_json
 from kzoo.utils.schema import misfit
@@ -306,7 +307,7 @@ class ExportedModel:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = path_of(path, "an exported model")
+        self.path = path_of(local(path), "an exported model")
         if not (self.path / MANIFEST).is_file():
             problem = "is a file" if self.path.is_file() else "does not exist"
             problem = "has no kzoo.json" if self.path.is_dir() else problem

@@ -21,6 +21,7 @@ import keras
 import numpy as np
 
 from kzoo.callbacks.rate import has_settable_rate, learning_rates
+from kzoo.inference.exported import MANIFEST
 from kzoo.problems.stored_types import UNKNOWN
 from kzoo.utils.files import JsonObject
 from kzoo.zoo.run import Run
@@ -89,7 +90,8 @@ def weights_hash(weights: "Weights | None", preset: str) -> str | None:
         return find_entry(preset, weights).sha256
     path = Path(weights)
     if isinstance(weights, Run) or path.is_dir():
-        path /= "best.keras"
+        # the manifest of an exported model has the checksum of its weights
+        path /= MANIFEST if (path / MANIFEST).is_file() else "best.keras"
     if not path.is_file():  # an error when the weights are read, but not for a finished run
         return None
     with open(path, "rb") as file:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -17,11 +17,13 @@ from kzoo.data.inputs.image import photo_encoder
 from kzoo.data.inputs.text import sentence_encoder
 from kzoo.data.options import DataOptions
 from kzoo.data.sample import sample_split
+from kzoo.inference.exported import MANIFEST, ExportedModel
 from kzoo.inference.kinds.text.tokenizer import PADDING
 from kzoo.problems.kinds import kind
 from kzoo.problems.stored_types import Description, Overrides, Spec, plain_value
 from kzoo.training.ridge import set_thresholds
 from kzoo.training.transfer_weights import AxisNames, WeightTransfer
+from kzoo.utils.address import local
 from kzoo.utils.errors import DownloadError, KzooError, warn
 from kzoo.utils.files import JsonObject, path_of
 from kzoo.utils.formatting import first_line, listed, plural
@@ -40,7 +42,7 @@ from kzoo.zoo.families.protocol import (
     is_text,
     layer_with,
 )
-from kzoo.zoo.loading import load_keras_file, load_run, load_weights_file
+from kzoo.zoo.loading import load_exported, load_keras_file, load_run, load_weights_file
 from kzoo.zoo.registry import (
     fitted_on,
     get_preset,
@@ -230,6 +232,29 @@ class _RunFile(Run):
         return load_run(self.path, file=self.file.name)
 
 
+class _ExportedRun(Run):
+    """An exported run, whose manifest has what a run knows of its network and data."""
+
+    postprocessing: Any = ()
+
+    def __init__(self, exported: ExportedModel) -> None:
+        self.path = exported.path
+        self.trusted = ()
+        self.exported = exported
+
+    @cached_property
+    def config(self) -> JsonObject:
+        return dict(spec=self.exported.spec, data=self.exported.manifest.data)
+
+    @property
+    def preprocessing(self) -> JsonObject:
+        return self.exported.preprocessing or {}
+
+    @cached_property
+    def model(self) -> keras.Model:
+        return load_exported(self.path)
+
+
 def _find_run(weights: Weights, preset: str) -> Run | PretrainedWeights | None:
     """Return the run or the pretrained weights that have the settings of their network; None for other weights."""
     if isinstance(weights, Run):
@@ -238,7 +263,10 @@ def _find_run(weights: Weights, preset: str) -> Run | PretrainedWeights | None:
         return PretrainedWeights(preset, weights)
     if not isinstance(weights, str | os.PathLike) or weights in NAMED:
         return None
-    path = path_of(weights, "a run or a file with weights")
+    path = path_of(local(weights), "a run or a file with weights")
+    if (path / MANIFEST).is_file():
+        exported = ExportedModel(path)
+        return _ExportedRun(exported) if exported.manifest.data else None
     if path.is_dir():
         return Run(path)
     if path.name not in ("best.keras", "last.keras") or not path.is_file():
@@ -263,7 +291,7 @@ def _refuse_baseline(name: str | None, run: Run | PretrainedWeights | None) -> N
 
 
 def _load_model(weights: Weights, spec: Spec) -> keras.Model:
-    """Return the model from which initial weights are copied, unless it is that of a run.
+    """Return the model from which initial weights are copied, unless it is that of a run or of an exported one.
 
     Args:
         weights: a word of `NAMED` for weights that Keras downloads or an extra installs; a `.keras` file or a model; or
@@ -281,7 +309,9 @@ def _load_model(weights: Weights, spec: Spec) -> keras.Model:
     if weights == INSTALLED:
         return installed_backbone(spec)
     check_weights(weights, spec.preset)
-    path = Path(weights)
+    path = Path(local(weights))
+    if path.is_dir():
+        return load_exported(path)
     return load_weights_file(path, spec.json()) if path.suffix == ".h5" else load_keras_file(path)
 
 

@@ -8,8 +8,9 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 from urllib.parse import SplitResult, quote, urlsplit
 
 from kzoo.utils.errors import KzooError
@@ -22,6 +23,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20})://(.*)", re.S)
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_-])?")
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.I)  # file names on Windows
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_COMMIT = re.compile("[0-9a-f]{7,64}")  # or the start of one
 _FORM = "Write hub:PLACE/NAME or hub:PLACE/NAME@REVISION"
 
 
@@ -76,6 +78,20 @@ class HubAddress:
         name = self.place.folder.absolute().resolve().name
         return str(replace(self, place=Place(FOLDER, name)))
 
+    @property
+    def identity(self) -> str:
+        """The text by which the cache knows the model: a folder by its whole path."""
+        is_folder = self.place.scheme == FOLDER
+        place = self.place.folder.absolute().resolve() if is_folder else self.place
+        return f"{place}/{self.name}"
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it names a revision that never changes, unlike the newest one or a branch."""
+        if self.revision is None:
+            return False
+        return self.place.scheme != "hf" or bool(_COMMIT.fullmatch(self.revision))
+
     def at(self, revision: str) -> "HubAddress":
         """Return the address of a revision."""
         return replace(self, revision=revision)
@@ -106,6 +122,11 @@ def hub_path(path: str | os.PathLike[str], address: HubAddress | None, sha256: s
 def is_hub_address(word: object) -> TypeGuard[str]:
     """Return whether a user's argument is an address on a hub; a folder of this name is written `./hub:name`."""
     return isinstance(word, str) and word.startswith(_HUB)
+
+
+def local(word: object) -> Any:
+    """Return an address on a hub as the folder of the cache with its files, which are pulled; others unchanged."""
+    return import_module("kzoo.hub.pull").local_copy(word) if is_hub_address(word) else word
 
 
 def parse_hub_address(word: str) -> HubAddress:

@@ -12,6 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
 
+from kzoo.utils.address import local
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import expand_user, path_of
 from kzoo.utils.formatting import HUGE, MOST, as_python
@@ -123,6 +124,8 @@ ARGUMENT_TYPES = {
     ),
 }
 # Arguments that accept paths, among other types.
+# arguments that name a model, which may be on a hub
+_MODEL_NAMES = ("exported", "model_or_run", "run", "run_or_model", "weights")
 _PATH_NAMES = (
     "calibration",
     "data",
@@ -236,6 +239,8 @@ def _normalized(name: str | None, value: object) -> Any:
         and hasattr(value, "tolist")
     ):
         value = value.tolist()
+    if name in _MODEL_NAMES:
+        value = local(value)
     return expand_user(value) if name in _PATH_NAMES else value
 
 

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
 
 from kzoo.utils.errors import DownloadError
@@ -151,7 +152,7 @@ def download(
         NotWritten: a block could not be written.
     """
     failures, most = 0, 0
-    with open(path, "ab") as file:
+    with open(path, "ab", buffering=0) as file:
         if size is not None and file.tell() > size:
             _restart(file)
         most = file.tell()
@@ -173,7 +174,6 @@ def download(
                 raise _failure(url, error)
             time.sleep(0.1 * 2**failures)
         try:
-            file.flush()
             os.fsync(file.fileno())
         except OSError as problem:
             raise NotWritten(problem) from None
@@ -189,7 +189,7 @@ def download(
 
 
 def _append(
-    url: str, file: BinaryIO, size: int | None, report: Report, most: int, timeout: float
+    url: str, file: FileIO, size: int | None, report: Report, most: int, timeout: float
 ) -> bool:
     """Append what is missing; return whether the file is complete."""
     start = file.tell()
@@ -197,17 +197,18 @@ def _append(
         continues = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
         if start and not (response.status == 206 and continues):
             _restart(file)  # the server sends all of it
-        expected = size
-        if size is None and (length := response.headers.get("Content-Length", "")).isdigit():
-            expected = file.tell() + int(length)
-        while block := response.read(_BLOCK):
+        length = response.headers.get("Content-Length", "")
+        expected = file.tell() + int(length) if length.isdigit() else size
+        while block := response.read1(_BLOCK):  # what has come, which is kept if nothing follows
             if size is not None and file.tell() + len(block) > size:
                 _restart(file)
                 raise DownloadError(
                     f"{url} was changed: it is larger than {size:,} bytes. Ask its owner which one is right."
                 )
             try:
-                file.write(block)
+                rest = memoryview(block)
+                while rest:
+                    rest = rest[file.write(rest) :]
             except OSError as problem:
                 raise NotWritten(problem) from None
             report(max(0, file.tell() - most))
@@ -215,7 +216,7 @@ def _append(
     return expected is None or file.tell() == expected
 
 
-def _restart(file: BinaryIO) -> None:
+def _restart(file: FileIO) -> None:
     file.truncate(0)
     file.seek(0)
 
@@ -241,11 +242,10 @@ def _failure(url: str, error: Exception) -> DownloadError:
         if status is not None
         else "the server did not answer in time"
         if isinstance(reason, TimeoutError)
-        else first_line(reason if isinstance(reason, BaseException) else error)
+        else str(getattr(reason, "strerror", None) or "")
+        or first_line(reason if isinstance(reason, BaseException) else error)
     )
-    failure = DownloadError(f"{url} cannot be downloaded: {text}.")
-    failure.reason = text
-    return failure
+    return DownloadError(f"{url} cannot be downloaded: {text}.", reason=text)
 
 
 class Progress:

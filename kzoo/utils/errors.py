@@ -221,9 +221,16 @@ def _user_cause(error: BaseException) -> BaseException | None:
 
 
 class DownloadError(KzooError):
-    """A missing file cannot be downloaded; `reason` is why, if the message has more than that."""
+    """A missing file cannot be downloaded.
 
-    reason = ""
+    Args:
+        message: the error.
+        reason: why, without address and fix; "" if the message says nothing else.
+    """
+
+    def __init__(self, message: str, *, reason: str = "", **options: Any) -> None:
+        super().__init__(message, **options)
+        self.reason = reason
 
 
 class UnsafeModelError(KzooError):

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
+from kzoo.utils.address import HubPath
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 from kzoo.utils.table_path import Source, TablePath, locate
@@ -58,7 +59,7 @@ def path_of(word: object, what: str) -> Path:
     if not isinstance(word, str | os.PathLike):
         raise KzooError(f"{shown(word)} is not {what} or the path of one.")
     path = locate(word)
-    path = path if isinstance(path, TablePath) else Path(expand_user(word))
+    path = path if isinstance(path, TablePath | HubPath) else Path(expand_user(word))
     try:
         os.stat(path)
     except FileNotFoundError:

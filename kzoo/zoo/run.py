@@ -22,6 +22,7 @@ from kzoo.problems.stored_types import (
     with_current_names,
 )
 from kzoo.problems.tasks import Problem, Target, problem
+from kzoo.utils.address import local
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import Json, JsonObject, path_of, read_arrays, read_json
 from kzoo.utils.formatting import first_line
@@ -84,14 +85,15 @@ class Run:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, trusted: Iterable[Any] = ()) -> None:
-        self.path = path_of(path, "a run")
+        self.path = path_of(local(path), "a run")
         self.trusted = trusted
         if not (self.path / "config.json").is_file():
             problem_of_path = "is a file" if self.path.is_file() else "does not exist"
             problem_of_path = "has no config.json" if self.path.is_dir() else problem_of_path
             if (self.path / "kzoo.json").is_file():
                 raise KzooError(
-                    f"{self.path} is an exported model, not a run. Use it with `kzoo predict` or kzoo.runtime.load.",
+                    f"{getattr(self.path, 'address', None) or self.path} is an exported model, not a run. Use it with "
+                    "`kzoo predict` or kzoo.runtime.load.",
                     value=path,
                 )
             if (self.path / "search.json").is_file():

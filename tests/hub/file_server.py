@@ -1,7 +1,7 @@
 """A small HTTP server of files for tests: with Range, broken connections, wrong content and redirects."""
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,12 +19,14 @@ class FileServer:
         redirects: path -> the location to which it redirects.
         statuses: status codes of the next responses, in place of the files.
         requests: (path, Range) of the requests so far.
+        stall: (path, bytes) of a file of which no more is sent; `stalled` is set then.
     """
 
     def __init__(self, folder):
         self.folder = Path(folder)
         self.cuts, self.statuses, self.requests = [], [], []
         self.ranges = True
+        self.stall, self.stalled = None, threading.Event()
         self.redirects = {}
         server = self
 
@@ -65,6 +67,13 @@ class FileServer:
         handler.send_header("Content-Length", str(len(content) - start))
         handler.end_headers()
         content = content[start:]
+        if self.stall and self.stall[0] == path:
+            handler.wfile.write(content[: self.stall[1]])
+            handler.wfile.flush()
+            self.stalled.set()
+            with suppress(OSError):
+                handler.connection.recv(1)  # until the client is gone
+            return
         if self.cuts and len(content) > self.cuts[0]:
             handler.wfile.write(content[: self.cuts.pop(0)])
             handler.wfile.flush()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo.inference.exported import MANIFEST, Malformed, Manifest, is_inside
+from kzoo.utils.address import local
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, UnsafeModelError
 from kzoo.utils.files import JsonObject, path_of
@@ -97,6 +98,7 @@ def load_model(
         )
     options: Any = dict(trusted=trusted, expected_sha256=expected_sha256)
     path = getattr(path, "path", path)  # a Run or an ExportedModel
+    path = local(path)
     file = path_of(path, "an exported model, a run or a .keras file")
     name = os.fspath(path)
     if "://" in name:

@@ -11,8 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from kzoo.inference.exported import MANIFEST, ExportedModel
 from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import score_named
+from kzoo.utils.address import HubPath, local
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, listed
@@ -38,7 +40,9 @@ DOWNLOADED = "imagenet"
 INSTALLED = "efficientnet_lite0"
 # words for weights that come from outside of the package
 NAMED = (DOWNLOADED, INSTALLED)
-_ACCEPTED_WEIGHTS = "Use the folder of a run, a .keras or .weights.h5 file, or a model"
+_ACCEPTED_WEIGHTS = (
+    "Use the folder of a run or an exported model, a .keras or .weights.h5 file, or a model"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +154,13 @@ def is_packaged_name(weights: object, preset: str) -> TypeGuard[str]:
 def name_of(weights: Weights, preset: str) -> str:
     """Return the name under which a run stores its initial weights.
 
-    This is the name of packaged weights, of a run, of a file or of a model. If a run or file has the same name as
-    packaged weights, a slash is appended to tell them apart.
+    This is the name of packaged weights, of a run, of a file or of a model, or an address on a hub with its revision.
+    If a run or file has the same name as packaged weights, a slash is appended to tell them apart.
     """
     if is_packaged_name(weights, preset) or (isinstance(weights, str) and weights in NAMED):
         return weights
+    if isinstance(weights, HubPath) and weights.address is not None:
+        return weights.address.stored
     name = getattr(weights, "name", None) or Path(weights).name
     return f"{name}/" if name in (*NAMED, *weights_names(preset)) else name
 
@@ -214,13 +220,13 @@ def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
     """Raise `KzooError` unless this is the name of packaged weights, or the path of a run or a file with weights."""
     if weights in NAMED or (preset is not None and is_packaged_name(weights, preset)):
         return
-    path = path_of(weights, "a run or a file with weights")
+    path = path_of(local(weights), "a run or a file with weights")
     # A file or folder may have the name of weights that were removed from the package.
     if not path.exists():
         _check_not_withdrawn(preset, weights)
     if path.is_dir():
-        # Raises KzooError if the folder is not a run.
-        Run(path)
+        # Both raise KzooError if the folder is not one.
+        ExportedModel(path) if (path / MANIFEST).is_file() else Run(path)
     elif not path.is_file():
         names = () if preset is None else weights_names(preset)
         or_name = f", or the name of packaged weights of {preset}: {listed(names)}" if names else ""

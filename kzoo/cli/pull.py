@@ -13,7 +13,7 @@ from kzoo.utils.files import JsonObject
 
 EXAMPLES = """\
 examples:
-  kzoo pull hub:models/iris                          exports/iris
+  kzoo pull hub:models/iris                          to exports/iris
   kzoo pull hub:https://example.org/models/iris@3 --out iris
   kzoo pull hub:hf://USER/iris@main                  needs kzoo[hub]
   kzoo predict hub:models/iris@3 rows.csv            without pull

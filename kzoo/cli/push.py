@@ -1,4 +1,4 @@
-"""Push an exported model to a hub: a folder, or a repository of the Hugging Face Hub.
+"""Push an exported model to a hub: a folder, or the Hugging Face Hub.
 
 A hub is a folder with NAME/REVISION/ for each push, and index.json. Any web
 server can serve it: python -m http.server. Revisions are numbers, from 1.

@@ -14,7 +14,7 @@ from kzoo.export.staging import new_folder
 from kzoo.hub import signers
 from kzoo.hub.index import MAX_INDEX, Revision, select
 from kzoo.hub.readers import Reader, reader_of
-from kzoo.inference.exported import MANIFEST, ExportedModel, Manifest
+from kzoo.inference.exported import MANIFEST, SIGNATURE, ExportedModel, Manifest
 from kzoo.utils import download_cache
 from kzoo.utils.address import HubAddress, HubPath, hub_path, parse_hub_address
 from kzoo.utils.downloads import Progress
@@ -185,7 +185,7 @@ def _check_manifest(folder: Path, revision: Revision) -> None:
     indexed = {
         name: dict(facts)
         for name, facts in revision.files.items()
-        if name not in (MANIFEST, signers.SIGNATURE)
+        if name not in (MANIFEST, SIGNATURE)
     }
     if different := [name for name in listed if listed[name] != indexed.get(name)] + [
         name for name in indexed if name not in listed

@@ -13,7 +13,7 @@ from pathlib import Path
 from kzoo.hub import signers
 from kzoo.hub.index import INDEX, Index, Revision
 from kzoo.hub.readers import FolderReader, copy_file
-from kzoo.inference.exported import MANIFEST, ExportedModel, described
+from kzoo.inference.exported import MANIFEST, SIGNATURE, ExportedModel, described
 from kzoo.utils.address import FOLDER, HubAddress, parse_hub_address
 from kzoo.utils.downloads import FULL, NotWritten, Progress
 from kzoo.utils.errors import KzooError
@@ -79,16 +79,14 @@ def new_revision(exported: ExportedModel) -> Revision:
     Raises:
         KzooError: a file was changed, added or removed since the export.
     """
-    if damage := [
-        line for line in exported.damage() if not line.startswith(f"{signers.SIGNATURE}:")
-    ]:
+    if damage := [line for line in exported.damage() if not line.startswith(f"{SIGNATURE}:")]:
         raise KzooError(
             f"{exported.path} cannot be pushed: {damage[0]}. Export again, or remove what does not belong to it."
         )
     manifest = exported.manifest
     own = [
         MANIFEST,
-        *((signers.SIGNATURE,) if (exported.path / signers.SIGNATURE).exists() else ()),
+        *((SIGNATURE,) if (exported.path / SIGNATURE).exists() else ()),
     ]
     files = {name: described(exported.path / name) for name in own} | dict(manifest.files)
     return Revision(

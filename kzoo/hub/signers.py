@@ -2,17 +2,15 @@
 
 import time
 from contextlib import suppress
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
+from kzoo.inference.signature import verify
 from kzoo.utils.address import HubAddress
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, cache_folder, read_json, write_json
 from kzoo.utils.formatting import shown
 from kzoo.utils.locks import locked
 
-SIGNATURE = "kzoo.json.sig"
 _FILE = "known_signers.json"
 
 
@@ -50,11 +48,8 @@ def check(address: HubAddress, folder: Path, *, trust_new_key: bool = False) -> 
 
 def signer_of(folder: Path) -> str:
     """Return the fingerprint of the key whose valid signature a model has; "" if it is not signed."""
-    name = "kzoo.inference.signature"
-    if find_spec(name) is None:
-        return ""
-    signature = import_module(name).verify(folder)
-    return "" if signature is None else str(signature.fingerprint)
+    signature = verify(folder)
+    return "" if signature is None else signature.fingerprint
 
 
 def _path() -> Path:

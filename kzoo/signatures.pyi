@@ -296,7 +296,7 @@ def train(
         check: run the quick checks of `kzoo.check` first; an error is raised, a warning is printed.
         baselines: also score baselines on the same split (`kzoo.baselines`), for about five seconds each, or two
             percent of the training time. Baselines that would take longer are fitted on fewer rows, and note it.
-        progress: False prints nothing.
+        progress: False prints nothing; findings of the checks are then warnings (`KzooWarning`).
         overrides: any setting in the preset's `config` or `training`.
 
     Raises:
@@ -709,6 +709,7 @@ def check(
     epochs: int | None = None,
     wrong_labels: bool = False,
     learning_curve: bool = False,
+    retrain: bool = False,
     folds: int = 5,
     out: str | os.PathLike[str] | None = None,
     parallel: int = 1,
@@ -816,9 +817,12 @@ def check(
         learning_curve: instead of the other checks, train the preset three times on each of six numbers of training
             rows, and forecast its score with up to four times today's rows by a power law
             (https://arxiv.org/abs/1712.00409). Write the result of each training and `learning_curve.png` into `out`.
+        retrain: instead of the other checks, repeat the training of a run by its recorded command in a fresh process,
+            and compare the weights bit by bit. `data` is then the path of the run's data, if it is not where the
+            command names it. The result is stored in the run's folder.
         folds: number of folds of `wrong_labels`.
         out: the folder of these two; the default is `runs/wrong-labels-PRESET` or `runs/learning-curve-PRESET`. The
-            same call continues where it was stopped.
+            same call continues where it was stopped. With `retrain`, a new folder to keep the repeated run in.
         parallel: number of their trainings at once, in processes of their own.
         progress: print a line for each of their trainings.
 
@@ -829,7 +833,8 @@ def check(
         `suggested_baseline` one to try before any preset (of forecasts; None without one), and `presets` the suggested
         presets in the order to try them (see `kzoo.zoo.results.suggest.order`). `suspects`
         and `learning_curve` are the results of the two searches (`kzoo.evaluation.wrong_labels.WrongLabels` and
-        `kzoo.evaluation.learning_curve.LearningCurve`).
+        `kzoo.evaluation.learning_curve.LearningCurve`), and `retraining` that of a repeated training
+        (`kzoo.evaluation.retrain.Retraining`).
 
     Raises:
         KzooError: arguments or data that `kzoo.train` or `kzoo.evaluate` refuses.
@@ -958,7 +963,8 @@ def cross_validate(
         parallel, threads, executor: how many folds are trained at once, and where, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, but not on where folds are trained.
         overwrite: replace all other folds in `out`.
-        progress: print the notes of `kzoo.train` for the first fold, and a line per fold; False prints nothing.
+        progress: print the notes of `kzoo.train` for the first fold, and a line per fold. With False, only findings of
+            the checks are shown, as warnings (`KzooWarning`).
         overrides: any other name that `kzoo.train` takes.
 
     Returns:

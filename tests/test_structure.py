@@ -72,6 +72,7 @@ STANDARD_LIBRARY_ONLY = (
     "zoo/presets",
     "zoo/registry",
     "zoo/results",
+    "zoo/retrained.py",
     "zoo/run.py",
     "zoo/untracked.py",
     "zoo/weights",

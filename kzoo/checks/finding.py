@@ -69,6 +69,7 @@ class Findings(list[Finding]):
         None.
         suspects: of a search for wrong labels: its result, a `kzoo.evaluation.wrong_labels.WrongLabels`; else None.
         learning_curve: of a learning curve: a `kzoo.evaluation.learning_curve.LearningCurve`; else None.
+        retraining: of a repeated training: a `kzoo.evaluation.retrain.Retraining`; else None.
 
     Examples:
         >>> findings = kzoo.check("churn.csv", target="churned")
@@ -85,6 +86,7 @@ class Findings(list[Finding]):
     presets: list[dict[str, Any]] | None = None
     suspects: Any = None
     learning_curve: Any = None
+    retraining: Any = None
 
     def __init__(
         self, findings: Iterable[Finding] = (), overview: JsonObject | None = None
@@ -113,7 +115,9 @@ class Findings(list[Finding]):
         if self.presets:
             lines.append(f"  presets to try: {listed(result['preset'] for result in self.presets)}")
         lines += [
-            f"  {result}" for result in (self.suspects, self.learning_curve) if result is not None
+            f"  {result}"
+            for result in (self.suspects, self.learning_curve, self.retraining)
+            if result is not None
         ]
         return "\n".join(lines)
 

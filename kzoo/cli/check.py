@@ -36,6 +36,7 @@ examples:
   kzoo check image_cnn --data photos/ --quick      without gradient steps
   kzoo check runs/tabular_fnn-01 --data may.csv    compare with training data
   kzoo check runs/tabular_fnn-01 --data may.csv && ./score
+  kzoo check runs/tabular_fnn-01 --retrain --data churn.csv
   kzoo check exports/digits_cnn-01                 each file in its own runtime
   kzoo check exports/digits_cnn-01 --allowed-signers signers.txt
   kzoo check digits_cnn --wrong-labels             labels that look wrong
@@ -93,6 +94,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="number of their trainings at once (default 1)",
     )
+    add(
+        "--retrain",
+        action="store_true",
+        help="of a run, instead: repeat its training by its recorded command, and compare the weights bit by bit; "
+        "--data if its data is elsewhere, --out to keep the new run",
+    )
     add("--quiet", action="store_true", help="do not show their progress")
     add(
         "--allowed-signers",
@@ -105,6 +112,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> JsonObject:
     if args.preset is not None and (Path(args.preset) / "kzoo.json").is_file():
         return _check_exported(args)
+    if args.retrain:
+        return _retrain(args)
     if args.allowed_signers is not None:
         raise KzooError("--allowed-signers is for exported models, which are signed. Remove it.")
     settings = train.settings_of(args)
@@ -242,9 +251,33 @@ def _train_command(args: argparse.Namespace, listed: Sequence[Suggestion]) -> st
     return command.replace(f"train {preset.name}", f"tune {AUTO}", 1) if first.beaten else command
 
 
-def _check_exported(args: argparse.Namespace) -> JsonObject:
-    """Compare the files of an exported model with its golden predictions."""
-    accepted = ("allowed_signers", "command", "debug", "json", "preset", "quick", "quiet")
+def _retrain(args: argparse.Namespace) -> JsonObject:
+    """Repeat the training of a run."""
+    if args.preset is None:
+        raise KzooError("--retrain needs a run, the folder that `kzoo train` wrote.")
+    if run_or_none(args.preset) is None:
+        raise KzooError(f"{args.preset!r} is not a run: --retrain repeats the training of one.")
+    accepted = ("retrain", "data", "out", "quiet")
+    _refuse_options(
+        args, accepted, "has no effect with --retrain: the recorded command is repeated"
+    )
+    check_module = keras_import.import_quietly("kzoo.evaluation.check")
+    findings = check_module.repeat(
+        args.preset, args.data, {}, out=args.out, progress=not args.quiet
+    )
+    result = findings.retraining
+    return dict(
+        subject=args.preset,
+        data=args.data,
+        retraining=result.json(),
+        text=repr(result),
+        exit_code=int(result.failed),
+    )
+
+
+def _refuse_options(args: argparse.Namespace, accepted: Sequence[str], reason: str) -> None:
+    """Raise KzooError for an option that is neither accepted nor for all commands."""
+    accepted = ("command", "debug", "json", "preset", "resolved", *accepted)
     defaults = dict(
         seed=0, data_seed=0, validation=0.1, split="random", precision="auto", folds=5, parallel=1
     )
@@ -256,9 +289,13 @@ def _check_exported(args: argparse.Namespace) -> JsonObject:
             and value not in (None, [], defaults.get(name))
         ):
             option = "column" if name == "columns" else name.replace("_", "-")
-            raise KzooError(
-                f"--{option} is for presets and runs, not for an exported model. Remove it."
-            )
+            raise KzooError(f"--{option} {reason}. Remove it.")
+
+
+def _check_exported(args: argparse.Namespace) -> JsonObject:
+    """Compare the files of an exported model with its golden predictions."""
+    accepted = ("allowed_signers", "quick", "quiet")
+    _refuse_options(args, accepted, "is for presets and runs, not for an exported model")
     keras_import.silence_tensorflow()
     exported = ExportedModel(args.preset)
     signed = _signature(exported, args.allowed_signers)
@@ -310,6 +347,8 @@ def render(document: JsonObject, args: argparse.Namespace) -> str:
         if document["exports"]:
             lines += [*export.table(document["exports"]), *export.problems(document["exports"])]
         return "\n".join(lines + [f"  {line}" for line in document["damage"]])
+    if "retraining" in document:
+        return str(document["text"])
     if "learning_curve" in document:
         folder = document["learning_curve"]["folder"]
         return f"{document['text']}\n\n  plot  {os.path.join(folder, 'learning_curve.png')}"

@@ -64,6 +64,7 @@ def check(
     epochs: int | None = None,
     wrong_labels: bool = False,
     learning_curve: bool = False,
+    retrain: bool = False,
     folds: int = 5,
     out: str | os.PathLike[str] | None = None,
     parallel: int = 1,
@@ -91,9 +92,12 @@ def check(
         learning_curve: instead of the other checks, train the preset three times on each of six numbers of training
             rows, and forecast its score with up to four times today's rows by a power law
             (https://arxiv.org/abs/1712.00409). Write the result of each training and `learning_curve.png` into `out`.
+        retrain: instead of the other checks, repeat the training of a run by its recorded command in a fresh process,
+            and compare the weights bit by bit. `data` is then the path of the run's data, if it is not where the
+            command names it. The result is stored in the run's folder.
         folds: number of folds of `wrong_labels`.
         out: the folder of these two; the default is `runs/wrong-labels-PRESET` or `runs/learning-curve-PRESET`. The
-            same call continues where it was stopped.
+            same call continues where it was stopped. With `retrain`, a new folder to keep the repeated run in.
         parallel: number of their trainings at once, in processes of their own.
         progress: print a line for each of their trainings.
 
@@ -104,7 +108,8 @@ def check(
         `suggested_baseline` one to try before any preset (of forecasts; None without one), and `presets` the suggested
         presets in the order to try them (see `kzoo.zoo.results.suggest.order`). `suspects`
         and `learning_curve` are the results of the two searches (`kzoo.evaluation.wrong_labels.WrongLabels` and
-        `kzoo.evaluation.learning_curve.LearningCurve`).
+        `kzoo.evaluation.learning_curve.LearningCurve`), and `retraining` that of a repeated training
+        (`kzoo.evaluation.retrain.Retraining`).
 
     Raises:
         KzooError: arguments or data that `kzoo.train` or `kzoo.evaluate` refuses.
@@ -121,6 +126,11 @@ def check(
     if epochs is not None:
         overrides["epochs"] = epochs
     options = DataOptions.popped(overrides)
+    if retrain:
+        changed = overrides | options.given() | dict(weights=weights, freeze=freeze)
+        changed |= dict(seed=seed or None, precision=None if precision == "auto" else precision)
+        changed |= dict(wrong_labels=wrong_labels or None, learning_curve=learning_curve or None)
+        return repeat(preset_or_model_or_run, data, changed, out=out, progress=progress)
     if wrong_labels or learning_curve:
         return search(
             preset_or_model_or_run,
@@ -240,6 +250,32 @@ def examine(
     plan = plan_training(model_or_run, data, options, overrides, seed=seed).with_freeze(freeze)
     setup = plan.ready(plan.policy(precision), weights=weights, freeze=freeze, for_checks=True)
     return _checked(Subject.of(setup), kinds)
+
+
+def repeat(
+    run: Checked,
+    data: "Loadable | None",
+    changed: JsonObject,
+    *,
+    out: str | os.PathLike[str] | None,
+    progress: bool,
+) -> Findings:
+    """Repeat the training of a run, as `check` describes.
+
+    Raises:
+        KzooError: no run, a run that cannot be repeated, or an option that its command fixes.
+    """
+    for name, value in changed.items():
+        if value is not None:
+            raise KzooError(
+                "has no effect with retrain=: the recorded command is repeated. Omit it.",
+                argument=name,
+                value=value,
+            )
+    result = import_module("kzoo.evaluation.retrain").retrain(run, data, out=out, progress=progress)
+    findings = Findings(result.findings())
+    findings.retraining = result
+    return findings
 
 
 def refuse_search_options(**options: Any) -> None:

@@ -166,6 +166,8 @@ def _data(manifest: "Manifest") -> list[str]:
         lines.append(
             "* Licence of the data: unknown to kzoo. State it here before you share the model."
         )
+    if manifest.retrained:
+        lines.append(f"* {_plain(manifest.retrained)}")
     for split, scores in manifest.metrics.items():
         target = Target(names=tuple(manifest.targets))
         if in_units := problem(manifest.spec["task"]).task.in_units(scores, target):

@@ -88,8 +88,8 @@ class ConversionJob:
         spec, like, input_spec, kind, activation: see `ExportSource`.
         preprocessing, postprocessing: see `kzoo.inference.exported.Manifest`.
         labels, targets: names of classes and of target columns.
-        about: what is known of the training of a run: its `data`, `metrics`, `baselines`, `origin` and `statistics`;
-            and the `author` of the export.
+        about: what is known of the training of a run: its `data`, `metrics`, `baselines`, `origin`, `statistics` and
+            the statement `retrained`; and the `author` of the export.
     """
 
     folder: str

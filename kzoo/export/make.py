@@ -36,6 +36,7 @@ from kzoo.utils.errors import ExportError, KzooError
 from kzoo.utils.files import JsonObject, write_json
 from kzoo.utils.formatting import spelled
 from kzoo.utils.optional import check_installed
+from kzoo.zoo import retrained
 
 if TYPE_CHECKING:
     from kzoo.export.export_source import ExportSource
@@ -279,6 +280,7 @@ def _manifest(
         metrics=about["metrics"],
         baselines=about["baselines"],
         origin=about["origin"],
+        retrained=about["retrained"],
         typical=_typical(run, job.preprocessing),
         versions=network_facts["versions"],
         predict_ms=network_facts["predict_ms"],
@@ -309,6 +311,7 @@ def _about(run: "Run | None") -> JsonObject:
         metrics={name: summary[name] for name in ("validation", "test") if name in summary},
         baselines=list(summary.get("baselines") or ()),
         origin=_origin(run),
+        retrained=retrained.statement(run) if run and run.tracked else "",
         statistics=(run.config.get("statistics") if run else None) or {},
     )
 

@@ -134,6 +134,7 @@ class Manifest:
             compare; empty if the preprocessor has them, or if they are not known.
         row_bytes: bytes of the outputs of all layers for a row, which limit the rows of a batch; 0 if not known.
         author: who exported it, as they named themselves; "" if they did not.
+        retrained: the sentence on the last retraining of the run (`kzoo check RUN --retrain`); "" without one.
         signing_key: fingerprint of the SSH key whose signature is in `kzoo.json.sig`; "" if it is not signed.
     """
 
@@ -158,6 +159,7 @@ class Manifest:
     typical: list = field(default_factory=list)
     row_bytes: int = 0
     author: str = ""
+    retrained: str = ""
     signing_key: str = ""
 
     @classmethod
@@ -244,6 +246,7 @@ class Manifest:
             "typical",
             "row_bytes",
             "author",
+            "retrained",
             "signing_key",
         ):  # earlier exports do not have these keys
             if not document[name]:

@@ -24,6 +24,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, write_text
 from kzoo.utils.formatting import duration, number, plural, printable
 from kzoo.utils.table_path import check_sheet
+from kzoo.zoo import retrained
 from kzoo.zoo.results.coverage import (
     DRIFT,
     coverage_note,
@@ -303,6 +304,7 @@ def _provenance(run: Run) -> JsonObject:
         ("Seed", _seeds(config) if run.tracked else ""),
         ("Data fingerprint", (config["data"].get("fingerprint") or "")[:16]),
         ("Weights", config.get("weights") or ""),
+        ("Retraining", retrained.statement(run) if run.tracked else ""),
         (
             "Postprocessing",
             ", ".join(f"{step['name']} (learned on {step['rows']})" for step in run.postprocessing),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Options that the command leaves out when they are the default.
 _DEFAULTS = {name: DEFAULTS[option] for name, option in NAMES.items()} | dict(
-    seed=0, precision="auto", backend="tensorflow", deterministic=False
+    seed=0, precision="auto", backend="tensorflow", deterministic=False, steps_per_call="auto"
 )
 
 
@@ -35,7 +35,8 @@ def command_of(
     Args:
         preset: the preset; None for a custom model.
         source, overrides, data: arguments of the training.
-        options: further options of the command: seed, weights, freeze, precision, deterministic; and the Keras backend.
+        options: further options of the command: seed, weights, freeze, precision, deterministic, steps_per_call; and
+            the Keras backend.
     """
     if any(OPTIONS[NAMES.get(name, name)].flag is None for name in data.given()):
         return None  # an option of `load_data` alone

@@ -35,6 +35,7 @@ _RUN_FILES = (
     "answers.npz",
     "curves.png",
     "report.html",
+    "retrained.json",
     "tensorboard",
     "checkpoints",
     "debug.csv",

@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from importlib import metadata
+from importlib import import_module, metadata
 
 import keras
 
@@ -32,6 +32,36 @@ def provenance() -> JsonObject:
         versions=versions,
         machine=machine,
         processor=list(instruction_sets()),
+        device=device(),
+        threads=threads(),
         onednn=onednn.enabled() if backend == "tensorflow" else None,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
+
+
+def device() -> str:
+    """Return the kind of device that Keras computes on: "cpu", "gpu" or "tpu"."""
+    if keras.backend.backend() == "torch":
+        return "gpu" if import_module("torch").cuda.is_available() else "cpu"
+    devices = keras.distribution.list_devices()
+    return devices[0].partition(":")[0].lower() if devices else "cpu"
+
+
+def threads() -> int:
+    """Return the number of threads that share an operation on the CPU."""
+    backend = keras.backend.backend()
+    if backend == "torch":
+        return int(import_module("torch").get_num_threads())
+    chosen = ""
+    if backend == "tensorflow":
+        config = import_module("tensorflow").config.threading
+        chosen = config.get_intra_op_parallelism_threads() or os.environ.get(
+            "TF_NUM_INTRAOP_THREADS", ""
+        )
+    elif backend == "jax":
+        chosen = os.environ.get("NPROC", "")
+    if str(chosen).isdecimal() and int(chosen):
+        return int(chosen)
+    # those that this process may use, which a container or `taskset` limits
+    usable = getattr(os, "sched_getaffinity", None)
+    return os.cpu_count() or 1 if usable is None else len(usable(0))

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -83,6 +83,19 @@ def without_curves() -> Iterator[None]:
         yield
     finally:
         _draws_curves.reset(token)
+
+
+_observer: ContextVar[Callable[[Request], None] | None] = ContextVar("observer", default=None)
+
+
+@contextmanager
+def observed_request(observe: Callable[[Request], None]) -> Iterator[None]:
+    """Call a function with the request of each training in the block, before anything is written."""
+    token = _observer.set(observe)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
 
 
 @checked_arguments
@@ -226,6 +239,8 @@ def train(
         **identity(plan.custom_model, weights, plan.spec.preset, extra),
         max_time=None if clock is None else clock.request(Length.of(plan.training)),
     )
+    if (observe := _observer.get()) is not None:
+        observe(request)
     # Only for presets: a command cannot express the weights and settings of a built model, nor a function.
     is_function = getattr(plan.training.get("objective"), "function", None) is not None
     command_preset = None if plan.custom_model is not None or is_function else plan.preset
@@ -237,6 +252,7 @@ def train(
         backend=request.backend,
         devices=devices,
         deterministic=request.deterministic,
+        steps_per_call=steps_per_call,
     )
     command = command_of(command_preset, source, overrides, options, **command_options)
 

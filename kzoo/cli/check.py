@@ -348,7 +348,7 @@ def render(document: JsonObject, args: argparse.Namespace) -> str:
             lines += [*export.table(document["exports"]), *export.problems(document["exports"])]
         return "\n".join(lines + [f"  {line}" for line in document["damage"]])
     if "retraining" in document:
-        return str(document["text"])
+        return spelled(document["text"])
     if "learning_curve" in document:
         folder = document["learning_curve"]["folder"]
         return f"{document['text']}\n\n  plot  {os.path.join(folder, 'learning_curve.png')}"

@@ -60,6 +60,16 @@ class Retraining:
     out: str | None = None
 
     @property
+    def hint(self) -> str:
+        """What may explain other weights although nothing differs; "" otherwise."""
+        if self.result != "differs" or self.differences or "--deterministic" in self.command:
+            return ""
+        return (
+            "Nothing else differs: an operation may add numbers in the order in which threads finish. Train with "
+            "deterministic=True to prevent this."
+        )
+
+    @property
     def failed(self) -> bool:
         """Whether the run could not be reproduced."""
         return self.result not in ("equal", "within")
@@ -83,7 +93,8 @@ class Retraining:
                 why="the recorded command does not give this run here",
                 fix="Pass the data that the run was trained on."
                 if self.result == "data"
-                else "Install the recorded versions, and repeat it on a processor of the same kind.",
+                else self.hint
+                or "Install the recorded versions, and repeat it on a processor of the same kind.",
             )
         ]
 
@@ -103,7 +114,7 @@ class Retraining:
             )
         else:
             lines.append(f"weights: {self.weights['arrays']} arrays have the same bits")
-        return [*lines, self.statement]
+        return [*lines, self.statement, *([self.hint] if self.hint else [])]
 
 
 def retrain(

@@ -4,7 +4,7 @@ python .ci/sizes.py                 print a table of each way to install, in a f
 python .ci/sizes.py --write         write the tables into the page, with machine and date
 
 Packages are downloaded anew (`pip --no-cache-dir`), so seconds depend on the connection. Sizes are those of the files
-that a package has installed, in 10**6 bytes, with compiled Python files. Standard library only; needs gigabytes of disk.
+that a package has installed, in 10**6 bytes, with compiled Python files. Standard library only; needs disk.
 """
 
 import argparse
@@ -26,9 +26,9 @@ BEGIN, END = "<!-- sizes -->", "<!-- end of sizes -->"
 SHOWN = 12  # packages with a row of their own
 # Title -> `pip install` commands.
 WAYS = {
-    "kzoo with all that it needs": ["pip install ."],
-    "exported models with ONNX Runtime, and the server": commands("onnxruntime"),
-    "presets and measured scores only": commands("numpy"),
+    "Everything that kzoo needs": ["pip install ."],
+    "Exported models with ONNX Runtime, and the server": commands("onnxruntime"),
+    "Presets and measured scores only": commands("numpy"),
 }
 _SIZES = """
 import importlib.metadata as m, json, pathlib
@@ -56,7 +56,7 @@ def table(title, lines):
     seconds, sizes = measure(lines)
     total = sum(size for _, size in sizes.values())
     rows = sorted(sizes.items(), key=lambda item: -item[1][1])
-    text = [f"### {title[0].upper()}{title[1:]}", ""]
+    text = [f"### {title}", ""]
     text += [f"{total / 1e6:,.0f} MB in {len(rows)} packages, {seconds:.0f} s.", ""]
     text += ["| package | version | MB |", "|---|---|---:|"]
     text += [f"| {name} | {v} | {size / 1e6:,.1f} |" for name, (v, size) in rows[:SHOWN]]

@@ -19,6 +19,7 @@ from kzoo.export.formats import file_of, files_of, formats, keys_of, parse, spli
 from kzoo.export.processes import run_steps
 from kzoo.export.sample import write_sample
 from kzoo.export.staging import new_folder
+from kzoo.export.training_rows import manifest_counts
 from kzoo.export.verify import AGREEMENT, TOLERANCE, difference, tolerance_error, verify
 from kzoo.inference import signature
 from kzoo.inference.exported import (
@@ -270,6 +271,9 @@ def _manifest(
         parameters=network_facts["parameters"],
         row_bytes=network_facts["row_bytes"],
         author=about["author"],
+        counts=manifest_counts(
+            about["statistics"], about["data"], job.preprocessing, len(subject.labels)
+        ),
         inputs=[{k: input_spec[k] for k in ("name", "shape", "dtype", "meaning")}],
         outputs=[dict(name=subject.kind, shape=network_facts["answer"], kind=subject.kind)],
         labels=list(subject.labels),

@@ -3,18 +3,20 @@
 import os
 import secrets
 import shutil
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.hub import signers
+from kzoo.hub.contents import Names, check_not_in_files, check_paths, contents, without_rare
 from kzoo.hub.index import INDEX, Index, Revision
 from kzoo.hub.readers import FolderReader, copy_file
-from kzoo.inference.exported import MANIFEST, SIGNATURE, ExportedModel, described
-from kzoo.utils.address import FOLDER, HubAddress, parse_hub_address
+from kzoo.inference.exported import MANIFEST, SIGNATURE, ExportedModel, Manifest, described
+from kzoo.inference.signature import sign, verify
+from kzoo.utils.address import FOLDER, HubAddress, Place, parse_hub_address
 from kzoo.utils.downloads import FULL, NotWritten, Progress
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import sync_folder, write_json
@@ -41,22 +43,104 @@ class Pushed:
     is_new: bool
 
 
-def push(exported: ExportedModel, word: str) -> Pushed:
-    """Push an exported model to a hub, as its next revision; files that the hub has are not pushed again.
+@dataclass(frozen=True)
+class Outgoing:
+    """What a push sends.
 
     Args:
         exported: the model.
+        revision: what an index says of it, but for its number.
+        files: path on the hub -> the file.
+        contents: the names and numbers of the training data in it.
+        dropped: names that are replaced, because fewer training rows have them.
+        staying: names that are as rare, or that were not counted, and stay.
+    """
+
+    exported: ExportedModel
+    revision: Revision
+    files: Mapping[str, Path]
+    contents: Sequence[Names]
+    dropped: Sequence[Names] = ()
+    staying: Sequence[Names] = ()
+
+
+def push(outgoing: Outgoing, word: str) -> Pushed:
+    """Push an exported model to a hub, as its next revision; files that the hub has are not pushed again.
+
+    Args:
+        outgoing: the model, see `prepared`.
         word: `hub:PLACE/NAME`.
 
     Raises:
-        KzooError: files of it were changed or added since the export, or the place cannot be written.
+        KzooError: the place cannot be written.
     """
     address = parse_hub_address(word)
-    revision = new_revision(exported)
     check_target(address)
     if address.place.scheme == "hf":
-        return import_module("kzoo.hub.hugging_face").push(exported, address, revision)
-    return _push_to_folder(exported, address, revision)
+        module = import_module("kzoo.hub.hugging_face")
+        commit, is_new = module.push(outgoing.exported, outgoing.files, address, outgoing.revision)
+        return Pushed(address.at(commit), outgoing.revision.sha256, is_new)
+    return _push_to_folder(outgoing.files, address, outgoing.revision)
+
+
+@contextmanager
+def prepared(
+    exported: ExportedModel, *, min_count: int = 0, key: str | None = None
+) -> Iterator[Outgoing]:
+    """Yield what a push of an exported model sends.
+
+    Args:
+        exported: the model; its folder is not changed.
+        min_count: training rows that a category must have; others are dropped. 0 keeps all.
+        key: path of an SSH key that signs what is pushed, or None.
+
+    Raises:
+        KzooError: files of it were changed or added since the export, or have paths of this machine; or a name that is
+            dropped is in other files too.
+    """
+    if damage := exported.damage():
+        raise KzooError(
+            f"{exported.path} cannot be pushed: {damage[0]}. Export again, or remove what does not belong to it."
+        )
+    manifest = exported.manifest
+    check_paths(exported.path, [MANIFEST, *manifest.files])
+    files = {name: exported.path / name for name in (MANIFEST, *manifest.files)}
+    if (exported.path / SIGNATURE).exists():
+        files[SIGNATURE] = exported.path / SIGNATURE
+    dropped: list[Names] = []
+    staying: list[Names] = []
+    with tempfile.TemporaryDirectory() as folder:
+        if min_count:
+            kept, dropped, staying = without_rare(manifest, min_count)
+            check_not_in_files(exported.path, [*manifest.files], dropped)
+        if dropped and manifest.signing_key and key is None:
+            raise KzooError(
+                f"changes {MANIFEST}, which is signed. Pass sign=KEY too, which signs what is pushed.",
+                argument="min_count",
+                value=min_count,
+            )
+        if dropped or key is not None:
+            replace(kept if dropped else manifest, signing_key="").write(folder)
+            files[MANIFEST] = Path(folder, MANIFEST)
+            files.pop(SIGNATURE, None)
+        if key is not None:
+            sign(folder, key)
+            files[SIGNATURE] = Path(folder, SIGNATURE)
+        manifest = Manifest.open(files[MANIFEST].parent)
+        signature = verify(files[MANIFEST].parent)
+        own = {name: described(files[name]) for name in (MANIFEST, SIGNATURE) if name in files}
+        revision = Revision(
+            revision="",
+            sha256=own[MANIFEST]["sha256"],
+            files=own | dict(manifest.files),
+            pushed=time.strftime("%Y-%m-%d"),
+            preset=manifest.name,
+            task=str(manifest.spec.get("task") or ""),
+            licence=str(manifest.origin.get("licence") or ""),
+            author=manifest.author,
+            signer="" if signature is None else signature.fingerprint,
+        )
+        yield Outgoing(exported, revision, files, contents(manifest), dropped, staying)
 
 
 def check_target(address: HubAddress) -> None:
@@ -73,36 +157,7 @@ def check_target(address: HubAddress) -> None:
         )
 
 
-def new_revision(exported: ExportedModel) -> Revision:
-    """Return what an index says of an exported model, but for its number.
-
-    Raises:
-        KzooError: a file was changed, added or removed since the export.
-    """
-    if damage := [line for line in exported.damage() if not line.startswith(f"{SIGNATURE}:")]:
-        raise KzooError(
-            f"{exported.path} cannot be pushed: {damage[0]}. Export again, or remove what does not belong to it."
-        )
-    manifest = exported.manifest
-    own = [
-        MANIFEST,
-        *((SIGNATURE,) if (exported.path / SIGNATURE).exists() else ()),
-    ]
-    files = {name: described(exported.path / name) for name in own} | dict(manifest.files)
-    return Revision(
-        revision="",
-        sha256=files[MANIFEST]["sha256"],
-        files=files,
-        pushed=time.strftime("%Y-%m-%d"),
-        preset=manifest.name,
-        task=str(manifest.spec.get("task") or ""),
-        licence=str(manifest.origin.get("licence") or ""),
-        author=manifest.author,
-        signer=signers.signer_of(exported.path),
-    )
-
-
-def _push_to_folder(exported: ExportedModel, address: HubAddress, revision: Revision) -> Pushed:
+def _push_to_folder(files: Mapping[str, Path], address: HubAddress, revision: Revision) -> Pushed:
     folder = address.place.folder
     staging = folder / f"{_STAGING}{secrets.token_hex(8)}"
     progress = Progress(f"pushing to {address}", revision.bytes)
@@ -115,7 +170,7 @@ def _push_to_folder(exported: ExportedModel, address: HubAddress, revision: Revi
         for name, facts in revision.files.items():
             target = staging / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            copy_file(exported.path / name, target, facts, progress)
+            copy_file(files[name], target, facts, progress)
         with _locked_index(folder) as is_held:
             index = _index(folder)
             if (known := _known(index, address, revision)) is not None:
@@ -150,7 +205,7 @@ def _push_to_folder(exported: ExportedModel, address: HubAddress, revision: Revi
 def _index(folder: Path) -> Index:
     if not (folder / INDEX).exists():
         return Index()
-    return FolderReader(import_module("kzoo.utils.address").Place(FOLDER, str(folder))).index()
+    return FolderReader(Place(FOLDER, str(folder))).index()
 
 
 def _known(index: Index, address: HubAddress, revision: Revision) -> Pushed | None:

@@ -18,7 +18,7 @@ from kzoo.inference.postprocessors import STEP
 from kzoo.utils.address import local
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import Json, JsonObject, path_of, read_json, write_json
-from kzoo.utils.schema import misfit
+from kzoo.utils.schema import Each, misfit
 
 if TYPE_CHECKING:
     from kzoo.inference.signature import Signature
@@ -27,6 +27,7 @@ FORMAT_VERSION = 1
 MANIFEST = "kzoo.json"
 SIGNATURE = "kzoo.json.sig"  # of the manifest, see `kzoo.inference.signature`
 _CHECKSUM = "sha256"  # key of the checksum of all other keys of the manifest
+_COUNTS = {"labels?": [int], "categories?": Each([int])}
 ANSWERS = ("probabilities", "values", "logits", "scores")
 STATUS = ("ok", "failed", "unchecked")
 
@@ -135,6 +136,8 @@ class Manifest:
         row_bytes: bytes of the outputs of all layers for a row, which limit the rows of a batch; 0 if not known.
         author: who exported it, as they named themselves; "" if they did not.
         retrained: the sentence on the last retraining of the run (`kzoo check RUN --retrain`); "" without one.
+        counts: numbers of training rows, among at most 100,000: `labels`, of each class, and `categories`, column -> of
+            each of its categories; {} if they are not known.
         signing_key: fingerprint of the SSH key whose signature is in `kzoo.json.sig`; "" if it is not signed.
     """
 
@@ -160,6 +163,7 @@ class Manifest:
     row_bytes: int = 0
     author: str = ""
     retrained: str = ""
+    counts: dict = field(default_factory=dict)
     signing_key: str = ""
 
     @classmethod
@@ -213,6 +217,8 @@ class Manifest:
             raise Malformed(f"has an unknown kind of outputs, not one of {', '.join(ANSWERS)}")
         if mismatch := misfit(manifest.postprocessing, [STEP], "its postprocessing"):
             raise Malformed(f"is invalid: {mismatch}")
+        if mismatch := misfit(manifest.counts, _COUNTS, "its counts"):
+            raise Malformed(f"is invalid: {mismatch}")
         if mismatch := misfit(manifest.typical, [float], "its typical row"):
             raise Malformed(f"is invalid: {mismatch}")
         exports = {key: Entry.read(key, entry) for key, entry in manifest.exports.items()}
@@ -247,6 +253,7 @@ class Manifest:
             "row_bytes",
             "author",
             "retrained",
+            "counts",
             "signing_key",
         ):  # earlier exports do not have these keys
             if not document[name]:

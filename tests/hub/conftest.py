@@ -2,10 +2,15 @@
 
 import json
 import shutil
+import tempfile
+from pathlib import Path
 
 import library
 import pytest
 
+from kzoo.export.training_rows import manifest_counts
+from kzoo.hub.push import prepared
+from kzoo.hub.push import push as push_prepared
 from kzoo.inference.exported import ExportedModel, Manifest, described, files_below
 
 
@@ -23,6 +28,9 @@ def export_of(name, folder, **changes):
     shutil.copyfile(weights_of(name) / "model.weights.h5", folder / "model.weights.h5")
     document = json.loads((folder / "kzoo.json").read_text(encoding="utf-8")) | changes
     document["spec"] = run.spec.json()
+    document["counts"] = manifest_counts(
+        run.config["statistics"], run.config["data"], run.preprocessing, len(run.class_names)
+    )
     document["files"] = {
         name: described(folder / name) for name in files_below(folder) if name != "kzoo.json"
     }
@@ -36,9 +44,6 @@ _WEIGHTS = {}
 def weights_of(name):
     """Return a folder with the weights of a run."""
     if name not in _WEIGHTS:
-        import tempfile
-        from pathlib import Path
-
         _WEIGHTS[name] = Path(tempfile.mkdtemp(prefix="kzoo-hub-"))
         library.run(name).model.save_weights(_WEIGHTS[name] / "model.weights.h5")
     return _WEIGHTS[name]
@@ -63,6 +68,12 @@ def _first(tmp_path_factory):
 def exported(_first, tmp_path):
     """An exported model that the test may change."""
     return ExportedModel(shutil.copytree(_first.path, tmp_path / "shops"))
+
+
+def push(exported, word, **options):
+    """Push an exported model."""
+    with prepared(exported, **options) as outgoing:
+        return push_prepared(outgoing, word)
 
 
 def changed(exported, **changes):

@@ -10,7 +10,7 @@ from pathlib import Path
 import library
 import numpy as np
 import pytest
-from hub.conftest import changed
+from hub.conftest import changed, push
 from hub.file_server import serving
 from messages import assert_mentions, refuses
 
@@ -20,7 +20,6 @@ from kzoo.cli import main
 from kzoo.hub import push as push_module
 from kzoo.hub import readers
 from kzoo.hub.pull import local_copy, pull
-from kzoo.hub.push import push
 from kzoo.inference.exported import ExportedModel
 from kzoo.serve.model_repository import _named
 from kzoo.utils.errors import DownloadError, KzooError
@@ -343,15 +342,16 @@ def test_what_a_killed_push_left_is_skipped_and_removed(exported, monkeypatch):
 
 PUSH = """
 import sys
-from kzoo.hub.push import push
-from kzoo.inference.exported import ExportedModel, Manifest
 from dataclasses import replace
+from kzoo.hub.push import prepared, push
+from kzoo.inference.exported import ExportedModel, Manifest
 
 exported = ExportedModel(sys.argv[1])
 for number in range(4):
     replace(exported.manifest, author=f"{sys.argv[2]} {number}").write(exported.path)
     exported = ExportedModel(sys.argv[1])
-    push(exported, "hub:models/shops")
+    with prepared(exported) as outgoing:
+        push(outgoing, "hub:models/shops")
 """
 
 

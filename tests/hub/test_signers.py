@@ -4,12 +4,11 @@ import shutil
 import subprocess
 
 import pytest
-from hub.conftest import changed
+from hub.conftest import changed, push
 from messages import assert_mentions, refuses
 
 from kzoo.cli import main
 from kzoo.hub.pull import local_copy, pull
-from kzoo.hub.push import push
 from kzoo.inference.exported import SIGNATURE
 from kzoo.inference.signature import fingerprint, sign
 from kzoo.utils.errors import KzooError

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kzoo.export.card import limits
+from kzoo.export.training_rows import category_rows, covariate_rows
 from kzoo.inference.kinds.rows.inference import codes_of, missing_value_categories
 from kzoo.inference.kinds.series.calendar import Calendar
 from kzoo.inference.kinds.series.covariates import Covariate, covariates_of
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 
 FEWEST = 5  # training rows of a category whose name is stored
-_COUNTED = 100_000  # training rows among which categories were counted, see `kzoo.data.statistics`
 _HASH_BYTES = 6
 _LEVELS = (0.8, 0.9, 0.95, 0.99)  # that the page offers
 _SCORE_DIGITS = 7
@@ -179,7 +179,7 @@ def _stored_reader(
         return {"series": _stored_series(reader)}
     if "columns" not in reader:
         return {}
-    counts = iter(_category_counts(statistics, data))
+    counts = iter(category_rows(statistics, data).values())
     columns = []
     for column in reader["columns"]:
         if column["kind"] == "category":
@@ -299,17 +299,12 @@ def _stored_covariate(covariate: Covariate, network: "Network") -> JsonObject:
         stored["writing"] = covariate.number_format
     if not covariate.categories:
         return stored
-    rows = min((network.about["data"] or {}).get("train") or 0, _COUNTED)
-    means = {
-        feature["name"]: feature["mean"]
-        for feature in (network.about.get("statistics") or {}).get("features", ())
-    }
+    about = network.about
+    rows = covariate_rows(
+        covariate.name, covariate.categories, about.get("statistics") or {}, about["data"]
+    )
     codes = {value: code for code, value in enumerate(covariate.categories, start=1)}
-    known = {
-        value: code
-        for value, code in codes.items()
-        if means.get(f"{covariate.name}={value}", 0) * rows >= FEWEST
-    }
+    known = {value: code for value, code in codes.items() if rows[code - 1] >= FEWEST}
     return stored | {"categories": _hidden(codes, known) | {"count": len(codes)}}
 
 
@@ -329,17 +324,6 @@ def _mean(step: Step | None) -> JsonObject | None:
     return dict(
         below=learned["below"], above=learned["above"], neverNegative=learned["never_negative"]
     )
-
-
-def _category_counts(
-    statistics: Mapping[str, Any], data: Mapping[str, Any] | None
-) -> list[list[int]]:
-    """Return, of each category column, the number of training rows of each code; [] if it is not known."""
-    rows = min((data or {}).get("train") or 0, _COUNTED)
-    return [
-        [round(share * rows) for share in column["shares"]]
-        for column in statistics.get("categories", ())
-    ]
 
 
 def _stored_category(column: LearnedColumn, counts: Sequence[int] | None) -> JsonObject:

@@ -1,5 +1,7 @@
 """Files of an exported model for people: `README.md` (model card), `requirements.txt` and `labels.json`."""
 
+import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -69,7 +71,7 @@ def card(manifest: "Manifest") -> str:
     origin += f", revision {spec['revision']} of its preset" if spec.get("revision") else ""
     decision = Postprocessor.read(manifest.postprocessing).describe()
     parts = [
-        f"---\nlibrary_name: keras\ntags:\n- kzoo\n- {tag}\n---\n",
+        _front_matter(manifest, tag),
         f"# {_plain(manifest.name)}\n",
         f"A network for {task.replace('-', ' ')} with {manifest.parameters:,} parameters, built {origin}. Exported on "
         f"{manifest.created}{f' by {_plain(manifest.author)}' if manifest.author else ''}.\n",
@@ -106,6 +108,38 @@ def card(manifest: "Manifest") -> str:
         "preprocessing and checksums.\n",
     ]
     return "\n".join(parts)
+
+
+def _front_matter(manifest: "Manifest", tag: str) -> str:
+    """Return the YAML that model hubs read (https://huggingface.co/docs/hub/model-cards): task, data, scores.
+
+    The licence of the model is its owner's choice, which kzoo does not know.
+    """
+    lines = ["library_name: kzoo", f"pipeline_tag: {tag}", "license: unknown", "tags:", "- kzoo"]
+    lines += ["- keras"]
+    name = (manifest.data or {}).get("name")
+    if name and manifest.origin:  # a data set that others know by this name
+        lines += ["datasets:", f"- {_yaml(name)}"]
+    split = "test" if "test" in manifest.metrics else "validation"
+    scores = {
+        metric: value
+        for metric, value in manifest.metrics.get(split, {}).items()
+        if isinstance(value, float) and math.isfinite(value)
+    }
+    if scores and name:
+        lines += ["metrics:", *(f"- {metric}" for metric in scores)]
+        lines += ["model-index:", f"- name: {_yaml(manifest.name)}", "  results:"]
+        lines += ["  - task:", f"      type: {tag}"]
+        lines += ["    dataset:", f"      name: {_yaml(name)}", f"      type: {_yaml(name)}"]
+        lines += [f"      split: {split}", "    metrics:"]
+        for metric, value in scores.items():
+            lines += [f"    - type: {metric}", f"      value: {value!r}"]
+    return "\n".join(["---", *lines, "---\n"])
+
+
+def _yaml(text: str) -> str:
+    """Return a text as YAML in double quotes, which JSON is."""
+    return json.dumps(str(text))
 
 
 def _coverage(manifest: "Manifest") -> list[str]:

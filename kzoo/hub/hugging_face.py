@@ -16,7 +16,6 @@ from kzoo.inference.exported import MANIFEST, SIGNATURE, ExportedModel, Manifest
 from kzoo.utils.address import HubAddress, Place
 from kzoo.utils.downloads import NotWritten, Report
 from kzoo.utils.errors import DownloadError, KzooError
-from kzoo.utils.files import read_json
 from kzoo.utils.formatting import first_line, in_bytes
 from kzoo.utils.optional import require
 
@@ -66,7 +65,6 @@ class HuggingFaceReader:
         with tempfile.TemporaryDirectory() as folder:
             for name in own:
                 self._fetch(address, str(info.sha), name, Path(folder))
-            document = read_json(Path(folder, MANIFEST))
             manifest = Manifest.open(folder)
             files = {name: described(Path(folder, name)) for name in own} | dict(manifest.files)
         try:
@@ -79,7 +77,7 @@ class HuggingFaceReader:
                     preset=manifest.name,
                     task=str(manifest.spec.get("task") or ""),
                     licence=str(manifest.origin.get("licence") or ""),
-                    author=str(document.get("author") or ""),
+                    author=manifest.author,
                 )
             )
         except ValueError as error:
@@ -188,6 +186,11 @@ def _hub_errors(subject: str, file: str | None) -> Iterator[None]:
         raise KzooError(
             f"{subject} does not exist, or it is private: hf auth login", value=subject
         ) from None
+    except (
+        errors.LocalEntryNotFoundError
+    ) as error:  # it looked for a copy, because the hub did not answer
+        reason = first_line(error.__cause__ or error)
+        raise DownloadError(f"{subject} cannot be read: {reason}.", reason=reason) from None
     except errors.EntryNotFoundError:
         raise DownloadError(
             f"{subject} has no file {file}. Ask its owner for a new push."

@@ -296,7 +296,8 @@ def test_the_exported_model_describes_itself(digits_run, digits_exported):
     assert config["metrics"]["test"]["accuracy"] == digits_run.summary["test"]["accuracy"]
     assert config["data"]["name"] == "digits"
     card = (again.path / "README.md").read_text()
-    assert card.startswith("---\nlibrary_name: keras\n")
+    assert card.startswith("---\nlibrary_name: kzoo\npipeline_tag: image-classification\n")
+    assert "    - type: accuracy\n      value: " in card
     assert "onnx/model_int8.onnx" in card
 
 

@@ -28,6 +28,8 @@ def export_of(name, folder, **changes):
     shutil.copyfile(weights_of(name) / "model.weights.h5", folder / "model.weights.h5")
     document = json.loads((folder / "kzoo.json").read_text(encoding="utf-8")) | changes
     document["spec"] = run.spec.json()
+    for entry in document["exports"].values():
+        entry["bytes"] = (folder / entry["file"]).stat().st_size
     document["counts"] = manifest_counts(
         run.config["statistics"], run.config["data"], run.preprocessing, len(run.class_names)
     )

@@ -127,6 +127,6 @@ def test_the_card_has_the_front_matter_that_the_hub_reads(exported):
     assert result["dataset"]["name"] == name and result["task"]["type"] == front["pipeline_tag"]
     scores = {each["type"]: float(each["value"]) for each in result["metrics"]}
     assert scores == {"accuracy": 0.75, "loss": 1e-5}
-    anonymous = changed(exported, metrics={}, origin={})
+    anonymous = changed(exported, metrics={}, origin={}, predict_ms={"1": 1.0, "32": 2.0})
     unknown = yaml.safe_load(card(anonymous.manifest).split("---\n")[1])
     assert "datasets" not in unknown and "model-index" not in unknown

@@ -23,9 +23,9 @@ from kzoo.zoo.results import number
 from kzoo.zoo.run import Run
 from kzoo.zoo.untracked import run_or_none
 
-# Largest difference of the deciding score, as a share of its value, if versions, processors or threads differ:
-# docs/how_to/reproduce.md has the measurement.
-TOLERANCE = 0.05
+# Largest difference of the deciding score, as a share of its value, if versions, processors or threads differ: three times
+# what docs/how_to/reproduce.md measured.
+TOLERANCE = 0.02
 # Options of the command whose values are names of files; a run stores no folders.
 _FILES = ("--data", "--test", "--validation", "--calibration", "--repairs", "--weights")
 Differences: TypeAlias = tuple[tuple[str, str], ...]
@@ -227,8 +227,8 @@ def command_words(run: Run, data: str | os.PathLike[str] | None = None) -> list[
     if command is None:
         what = "model" if config.get("own_model") or spec.family is None else "data or settings"
         raise KzooError(
-            f"{name} records no command, because its {what} came from Python code. Run that code again, and compare "
-            "the runs with `kzoo compare`."
+            f"{name} records no command, because its {what} came from Python code or a search. Run that again, and "
+            "compare the runs with `kzoo compare`."
         )
     if config.get("callbacks"):
         raise KzooError(
@@ -360,7 +360,7 @@ def _statement(
         compared = "" if score is None else f"; {_score_text(score)}"
         return f"{start}: weights differ, first in layer {weights['layer']}{compared}."
     names = list(dict.fromkeys(name for name, _ in differences))
-    start = f"{start}: weights differ, as do {' and '.join(names)}"
+    start = f"{start}: weights differ (different {', '.join(names)})"
     if score is None:
         return f"{start}; no score to compare."
     where = "within" if result == "within" else "outside"

@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import library
@@ -195,7 +198,7 @@ def test_runs_of_python_and_ensembles_are_refused(tmp_path):
     frame = pd.read_csv(library.folder("data") / "shops.csv")
     options = OPTIONS | dict(epochs=1, progress=False)
     run = kzoo.train("tabular_fnn", frame, out=tmp_path / "frame", **options)
-    with refuses("frame", "records no command", "data or settings came from Python"):
+    with refuses("frame", "records no command", "data or settings came from Python code"):
         kzoo.check(run, retrain=True)
     other = kzoo.train("tabular_fnn", frame, seed=1, out=tmp_path / "other", **options)
     ensemble = kzoo.ensemble([run, other], out=tmp_path / "ensemble")
@@ -239,7 +242,29 @@ def test_files_are_found_beside_the_data_and_runs_beside_the_run(table, tmp_path
 
 
 @pytest.mark.slow
-def test_a_resumed_a_tuned_and_a_transferred_run_are_repeated(tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_and_resumed_is_repeated(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "digits_cnn", "--epochs", "4", "--no-baselines", "--out", "run"]
+    command = [sys.executable, "-m", "kzoo", *words]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if "epoch" in line and "1/4" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        process.stderr.read()
+    assert process.returncode == 130
+    with refuses("not finished", "Resume"):
+        kzoo.check("run", retrain=True)
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert kzoo.Run("run").summary["resumed"] == 1
+    assert kzoo.check("run", retrain=True, progress=False).retraining.result == "equal"
+
+
+@pytest.mark.slow
+def test_runs_on_weights_of_another_are_repeated_and_those_of_a_search_refused(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     shutil.copy(library.folder("data") / "shops.csv", "shops.csv")
     options = OPTIONS | dict(progress=False)
@@ -256,4 +281,5 @@ def test_a_resumed_a_tuned_and_a_transferred_run_are_repeated(tmp_path, monkeypa
         "tabular_fnn", "shops.csv", target="open", trials=2, epochs=1, out="search", progress=False
     )
     winner = search.retrain(out="runs/winner", progress=False)
-    assert kzoo.check(winner, retrain=True, progress=False).retraining.result == "equal"
+    with refuses("winner", "records no command", "search"):
+        kzoo.check(winner, retrain=True)

@@ -23,8 +23,8 @@ from kzoo.zoo.results import number
 from kzoo.zoo.run import Run
 from kzoo.zoo.untracked import run_or_none
 
-# Largest difference of the deciding score, as a share of its value, if versions, processors or threads differ: three times
-# what docs/how_to/reproduce.md measured.
+# Largest difference of the deciding score, as a share of its value, if versions, processors or threads differ: three
+# times what was measured (docs/how_to/reproduce.md).
 TOLERANCE = 0.02
 # Options of the command whose values are names of files; a run stores no folders.
 _FILES = ("--data", "--test", "--validation", "--calibration", "--repairs", "--weights")

@@ -127,3 +127,18 @@ def test_a_command_that_needs_more_names_what_installs_it(folder, words):
     lines = [line for line in err.splitlines() if not line.startswith("kzoo: warning: ")]
     assert (code, out, len(lines)) == (2, "", 1), err
     assert_mentions(lines[0], "error", "installed", "pip install kzoo")
+
+
+@pytest.mark.slow
+def test_the_documented_lines_install_a_light_kzoo(tmp_path):
+    """In fresh environments, within their bars of size; the script checks what the commands answer there."""
+    script = Path(__file__).parents[2] / ".ci" / "light.py"
+    if not script.is_file():
+        pytest.skip("kzoo is installed, and this is no checkout")
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, encoding="utf-8", timeout=900, check=False
+    )
+    if "No matching distribution" in done.stderr or "ConnectionError" in done.stderr:
+        pytest.skip("no package index can be reached")
+    assert done.returncode == 0, done.stderr
+    assert_mentions(done.stdout, "numpy:", "onnxruntime:", "MB")

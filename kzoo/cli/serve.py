@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "exported",
         metavar="EXPORTED",
         nargs="+",
-        help="folders written by kzoo export; NAME=FOLDER sets the name of the model",
+        help="folders written by kzoo export, or hub:PLACE/NAME; NAME=FOLDER sets the name of the model",
     )
     add(
         "--host",

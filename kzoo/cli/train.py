@@ -312,8 +312,8 @@ def add_weights_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="WHAT",
-        help="initial weights: a run, a .keras or .weights.h5 file, the name of pretrained weights in the package, or "
-        "imagenet (backbone weights, downloaded by Keras)",
+        help="initial weights: a run, an exported model, a .keras or .weights.h5 file, hub:PLACE/NAME, the name of "
+        "pretrained weights in the package, or imagenet (backbone weights, downloaded by Keras)",
     )
     parser.add_argument(
         "--freeze",

@@ -63,7 +63,7 @@ def load(
     """Open an exported model for predictions without Keras.
 
     Args:
-        exported: an `ExportedModel`, or the path of its folder.
+        exported: an `ExportedModel`, the path of its folder, or "hub:PLACE/NAME@REVISION".
         format: the file to run, such as "onnx_int8"; by default the first of "onnx" and "litert" that was
             exported and whose runtime is installed.
         threads: number of threads per prediction; by default one per core.

@@ -47,13 +47,7 @@ def found(cells, files):
 
 SOURCES = {
     "customer_table": "customers.csv",
-    "table": "shops.csv",
-    "images": "photos",
-    "texts": "texts",
     "recurrent_texts": "texts",
-    "series": "waves.csv",
-    "dated_series": "dated.csv",
-    "language": "book.txt",
 }
 
 
@@ -77,22 +71,6 @@ def check_what_leaves(exported, source, capsys):
 def test_rare_cells_that_leave_are_those_that_the_dry_run_lists(name, tmp_path, capsys):
     exported = export_of(name, tmp_path / "exported")
     check_what_leaves(exported, DATA / SOURCES[name], capsys)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SOURCES)
-def test_what_was_pushed_of_eight_models_in_all_formats(name, tmp_path, capsys, monkeypatch):
-    monkeypatch.delenv("KZOO_CACHE")
-    formats = ["keras", "saved_model", "onnx", "litert", "c", "html"]
-    if name in ("texts", "recurrent_texts", "language"):
-        formats.remove("c")
-    if name == "language":
-        formats.remove("html")
-    if name == "recurrent_texts":
-        formats.remove("litert")
-    exported = kzoo.export(library.run(name), tmp_path / "out", formats, progress=False)
-    cells, _ = check_what_leaves(exported, DATA / SOURCES[name], capsys)
-    print(name, len(cells))
 
 
 def with_rare_towns(exported):

@@ -12,6 +12,7 @@ from kzoo.training.initial_weights import validation_overlap_notes
 from kzoo.tuning.spaces.function_space import builds_models
 from kzoo.tuning.spaces.network import changes_layers
 from kzoo.tuning.spaces.space import Space
+from kzoo.utils.address import HubPath
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed
@@ -35,13 +36,13 @@ class InitialWeights:
 
     Args:
         preset: name of the searched preset; empty for a build function.
-        weights: a name of stored weights, or the absolute path of a run or a file, which every worker opens; None for
-            random weights.
+        weights: a name of stored weights, or the absolute path of a run or a file, which every worker opens; of a model
+            of a hub, its folder in the cache; None for random weights.
         freeze: layers that stay frozen: a glob, several, or True for all layers that `weights` initialised.
     """
 
     preset: str = ""
-    weights: str | None = None
+    weights: str | HubPath | None = None
     freeze: str | bool | tuple[str, ...] | None = None
 
     @classmethod
@@ -88,7 +89,11 @@ class InitialWeights:
             )
         return cls(
             preset=preset,
-            weights=str(weights) if is_name else os.path.abspath(weights),
+            weights=weights
+            if isinstance(weights, HubPath)
+            else str(weights)
+            if is_name
+            else os.path.abspath(weights),
             freeze=freeze,
         )
 

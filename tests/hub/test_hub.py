@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import library
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from hub.conftest import changed, push
 from hub.file_server import serving
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from messages import assert_mentions, refuses
 
 import kzoo
@@ -19,12 +22,21 @@ import kzoo.runtime
 from kzoo.cli import main
 from kzoo.hub import push as push_module
 from kzoo.hub import readers
+from kzoo.hub.index import Index, Revision
 from kzoo.hub.pull import local_copy, pull
 from kzoo.inference.exported import ExportedModel
 from kzoo.serve.model_repository import _named
+from kzoo.utils.address import parse_hub_address
 from kzoo.utils.errors import DownloadError, KzooError
 
 ROWS = library.folder("data") / "customers.csv"
+
+
+@pytest.fixture
+def folder_hub(tmp_path):
+    """The same, of a folder alone."""
+    (tmp_path / "models").mkdir()
+    return Hub(tmp_path / "models", str(tmp_path / "models"), None)
 
 
 @pytest.fixture(params=["folder", "http"])
@@ -150,8 +162,9 @@ def test_every_door_takes_an_address(hub, exported, tmp_path, capsys):
 
 
 def test_a_run_on_pulled_weights_resumes_and_predicts_when_the_hub_is_gone(
-    hub, exported, undrawn, untraced, capsys
+    folder_hub, exported, undrawn, untraced, capsys
 ):
+    hub = folder_hub
     pushed = hub.push(exported)
     options = dict(target="open", callbacks="quick", progress=False, weights=hub("shops"))
     preset = library.run("customer_table").spec.preset
@@ -391,6 +404,7 @@ def test_the_standard_server_of_python_serves_a_hub(exported, tmp_path):
 
 KILLED = """
 import sys
+from kzoo.hub.index import Index, Revision
 from kzoo.hub.pull import local_copy
 print(local_copy(sys.argv[1]), flush=True)
 """
@@ -429,3 +443,37 @@ def test_where_a_pull_may_write(exported, tmp_path):
     with refuses("other", "new folder"):
         pull("hub:models/shops", "other", overwrite=True)
     assert pull("hub:models/shops").path == Path("exports/shops")
+
+
+FIELDS = st.sampled_from([field.name for field in fields(Revision)])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(FIELDS | st.text(max_size=4), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.text(max_size=5), st.lists(st.dictionaries(FIELDS, JSON)) | JSON))
+def test_any_index_is_read_or_refused_in_one_line(models):
+    content = json.dumps({"format_version": 1, "models": models}).encode()
+    try:
+        Index.read(content, "index.json")
+    except KzooError as error:
+        assert len(str(error).splitlines()) == 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(max_size=40) | st.from_regex(r"(https?|hf|s3)://[a-z:@/.?#\\%]{0,20}/x", fullmatch=True)
+)
+def test_any_address_is_parsed_or_refused_in_one_line(text):
+    try:
+        address = parse_hub_address(f"hub:{text}")
+    except KzooError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert ".." not in (address.name, address.revision) and "/" not in address.name

@@ -4,9 +4,9 @@ import argparse
 import math
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from importlib import import_module
 
 from kzoo.cli import shared, tables
-from kzoo.hub.readers import reader_of
 from kzoo.problems.tasks import problems
 from kzoo.utils.address import parse_place
 from kzoo.utils.errors import KzooError
@@ -112,7 +112,7 @@ def _list_hub(args: argparse.Namespace) -> list[JsonObject]:
         if getattr(args, name) is not None:
             option = f"--{name.replace('_', '-')}"
             raise KzooError(f"{option} is for presets, not for the models of --hub. Remove it.")
-    models = reader_of(parse_place(args.hub)).models()
+    models = import_module("kzoo.hub.readers").reader_of(parse_place(args.hub)).models()
     return [
         dict(name=name, bytes=revision.bytes)
         | {key: value for key, value in revision.json().items() if key != "files"}

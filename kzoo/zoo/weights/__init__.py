@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
-from kzoo.inference.exported import MANIFEST, ExportedModel
 from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import score_named
 from kzoo.utils.address import HubPath, local
@@ -225,8 +224,9 @@ def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
     if not path.exists():
         _check_not_withdrawn(preset, weights)
     if path.is_dir():
-        # Both raise KzooError if the folder is not one.
-        ExportedModel(path) if (path / MANIFEST).is_file() else Run(path)
+        # Raises KzooError if the folder is neither.
+        if not (path / "kzoo.json").is_file():
+            Run(path)
     elif not path.is_file():
         names = () if preset is None else weights_names(preset)
         or_name = f", or the name of packaged weights of {preset}: {listed(names)}" if names else ""

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-count",
         type=int,
         metavar="N",
-        help="drop categories of tables that fewer than N training rows have: the model reads them as unknown",
+        help="drop categories and words that fewer than N training rows have: the model reads them as unknown",
     )
     add("--sign", metavar="KEY", help="sign what is pushed with this SSH key")
 

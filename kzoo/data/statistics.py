@@ -28,7 +28,8 @@ def statistics(data: Dataset) -> JsonObject:
 
     Returns:
         `features`: name, mean, sd, low, high, edges (deciles) and shares between them, for each number; `categories`:
-        name and the share of each code; `texts`: name and the share of empty ones; `targets`: the same as for
+        name and the share of each code; `texts`: name and the share of empty ones; `word_rows`: of each word of a
+        vocabulary, the number of texts that have it, as far as the network reads them; `targets`: the same as for
         `features`, or `classes` or `labels`, their shares, or `common`, the id of the most frequent token, or of the
         class with most weight if rows have weights; `row_hashes` and `distinct_rows` (see `rows_in_training`); and
         `columns`, those of the whole table.
@@ -50,6 +51,8 @@ def statistics(data: Dataset) -> JsonObject:
         ]
     if data.config.get("text_lengths"):
         stats["texts"] = _empty_texts(data)
+    if data.preprocessing.get("level") == "words" and "continues" not in data.problem.facts:
+        stats["word_rows"] = _word_rows(data)
     if "classes" in data.problem.facts:
         labels = np.asarray(data.train.y)
         labels = labels.argmax(axis=-1) if labels.ndim > 1 else labels
@@ -118,6 +121,15 @@ def _empty_texts(data: Dataset) -> list[JsonObject]:
         {"name": n, "empty": float(np.mean(x[:, i] == 0))}
         for n, i in zip(names, firsts, strict=True)
     ]
+
+
+def _word_rows(data: Dataset) -> list[int]:
+    """Return the number of texts that have each word of the vocabulary, whose ids begin with 2."""
+    ids = np.sort(sample_rows(data.train.x), axis=1)
+    is_first = np.ones(ids.shape, bool)
+    is_first[:, 1:] = ids[:, 1:] != ids[:, :-1]  # each word of a text once
+    size = len(data.preprocessing["vocabulary"]) + 2
+    return np.bincount(ids[is_first].astype(int), minlength=size)[2:size].tolist()
 
 
 def _described(names: Sequence[str], columns: np.ndarray) -> list[JsonObject]:

@@ -65,6 +65,9 @@ def manifest_counts(
             categories[covariate["name"]] = covariate_rows(
                 covariate["name"], covariate["categories"], statistics, data
             )
+    words = statistics.get("word_rows") or ()
+    if words and len(words) == len((reader or {}).get("vocabulary") or ()):
+        counts["words"] = list(words)
     return counts | ({"categories": categories} if categories else {})
 
 

@@ -123,7 +123,7 @@ def contents(manifest: Manifest) -> list[Names]:
             counts.get("categories", {}).get(name, ()),
             droppable=True,
         )
-    add("words", reader.get("vocabulary") or ())
+    add("words", reader.get("vocabulary") or (), counts.get("words", ()), droppable=True)
     add("names of series", reader.get("ids") or ())
     add("names of columns", [*dict.fromkeys(_column_names(document, reader))], in_cells=False)
     texts = [text for part in _PARTS for text in _texts(document.get(part), part)]
@@ -138,11 +138,11 @@ def contents(manifest: Manifest) -> list[Names]:
 
 
 def without_rare(manifest: Manifest, minimum: int) -> tuple[Manifest, list[Names], list[Names]]:
-    """Return a manifest without the rare categories of tables, which the model then reads as unknown.
+    """Return a manifest without rare categories of tables and rare words, which the model then reads as unknown.
 
     Args:
         manifest: the manifest.
-        minimum: training rows that a category must have to stay.
+        minimum: training rows that a category or a word must have to stay.
 
     Returns:
         The manifest; the names that were dropped; and those that stay although they are rare or their rows are unknown,
@@ -159,8 +159,9 @@ def without_rare(manifest: Manifest, minimum: int) -> tuple[Manifest, list[Names
             staying.append(Names(names.what, tuple(values), tuple(_rows(names, values))))
     reader = json.loads(json.dumps(manifest.preprocessing))
     counts = manifest.counts.get("categories", {})
-    for name, values in _categories(reader or {}):
-        rows = counts.get(name, ())
+    lists = [(values, counts.get(name, ())) for name, values in _categories(reader or {})]
+    lists.append(((reader or {}).get("vocabulary") or [], manifest.counts.get("words", ())))
+    for values, rows in lists:
         if len(rows) == len(values):
             values[:] = [
                 value if n >= minimum else _RARE.format(code)

@@ -27,7 +27,7 @@ FORMAT_VERSION = 1
 MANIFEST = "kzoo.json"
 SIGNATURE = "kzoo.json.sig"  # of the manifest, see `kzoo.inference.signature`
 _CHECKSUM = "sha256"  # key of the checksum of all other keys of the manifest
-_COUNTS = {"labels?": [int], "categories?": Each([int])}
+_COUNTS = {"labels?": [int], "words?": [int], "categories?": Each([int])}
 ANSWERS = ("probabilities", "values", "logits", "scores")
 STATUS = ("ok", "failed", "unchecked")
 
@@ -136,8 +136,8 @@ class Manifest:
         row_bytes: bytes of the outputs of all layers for a row, which limit the rows of a batch; 0 if not known.
         author: who exported it, as they named themselves; "" if they did not.
         retrained: the sentence on the last retraining of the run (`kzoo check RUN --retrain`); "" without one.
-        counts: numbers of training rows, among at most 100,000: `labels`, of each class, and `categories`, column -> of
-            each of its categories; {} if they are not known.
+        counts: numbers of training rows, among at most 100,000: `labels`, of each class; `words`, of each word of the
+            vocabulary; and `categories`, column -> of each of its categories; {} if they are not known.
         signing_key: fingerprint of the SSH key whose signature is in `kzoo.json.sig`; "" if it is not signed.
     """
 

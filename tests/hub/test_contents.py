@@ -132,14 +132,40 @@ def test_nothing_rare_leaves_the_files_as_they_are(exported):
         assert outgoing.revision.sha256 == push(exported, "hub:models/it").sha256
 
 
-def test_words_and_classes_stay_and_are_named(tmp_path, capsys):
+def test_classes_and_words_that_were_not_counted_stay_and_are_named(tmp_path, capsys):
     exported = export_of("recurrent_texts", tmp_path / "exported")
-    counts = {"labels": [22, 3, 22]}
-    exported = changed(exported, counts=counts)
+    exported = changed(exported, counts={"labels": [22, 3, 22]})
     assert main(["push", str(exported.path), "hub:models/it", "--min-count", "5"]) == 0
     out = capsys.readouterr().out
     assert_mentions(out, "stays: class names, 1: law", "stays: words, 41: day")
     assert ExportedModel("models/it/1").config == exported.config
+
+
+def test_rare_words_are_dropped_and_read_as_unknown(tmp_path, capsys):
+    exported = export_of("recurrent_texts", tmp_path / "exported")
+    run = library.run("recurrent_texts")
+    words = dict(
+        zip(run.preprocessing["vocabulary"], exported.manifest.counts["words"], strict=True)
+    )
+    # each text has "day" and a number, and each number is in at most one text of each class
+    assert words["day"] == exported.manifest.data["train"] and 1 <= words["29"] <= 3
+    assert words["soup"] == words["bread"] == exported.manifest.counts["labels"][0]
+    assert main(["push", str(exported.path), "hub:models/it", "--min-count", "5"]) == 0
+    assert_mentions(capsys.readouterr().out, "dropped: words, 29:")
+    pushed = ExportedModel("models/it/1")
+    vocabulary = pushed.preprocessing["vocabulary"]
+    assert vocabulary[:12] == run.preprocessing["vocabulary"][:12]
+    assert vocabulary[12:] == [f"(rare {code})" for code in range(13, 42)]
+    before, after = (kzoo.runtime.load(model) for model in (exported, pushed))
+    text = ["the soup bread salt of day 29", "the soup bread salt of day other"]
+    assert (
+        after.predict(text).probabilities[0].tolist()
+        == after.predict(text).probabilities[1].tolist()
+    )
+    assert (
+        before.predict(text[1:]).probabilities.tolist()
+        == after.predict(text[1:]).probabilities.tolist()
+    )
 
 
 def test_a_dropped_name_in_another_file_is_refused(exported):

@@ -211,7 +211,7 @@ def check_not_in_files(folder: Path, files: Sequence[str], dropped: Sequence[Nam
             continue  # weights
         if match := pattern.search((folder / name).read_bytes()):
             raise KzooError(
-                f"{name} has the rare category {match[0].decode()!r}, which is only dropped from kzoo.json. Export "
+                f"{name} has {match[0].decode()!r}, which is rare, and which is dropped from kzoo.json only. Export "
                 "without this format."
             )
 

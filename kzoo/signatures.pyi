@@ -213,11 +213,11 @@ def train(
             stopped in time. A resumed run keeps the epochs that were chosen.
         seed: seed of weights, order, dropout and augmentation.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
-        weights: initial weights, copied layer by layer from a run, a `.keras` or `.weights.h5` file or a model, or
-            pretrained weights of this preset by their name (`kzoo show PRESET` lists them); "imagenet" downloads those
-            of a backbone, and "efficientnet_lite0" are those of the extra `kzoo[image]`, the default of
-            image_pretrained where it is installed. They are matched by the names of words, classes, columns and
-            categories; those of files that are not a run's, by position.
+        weights: initial weights, copied layer by layer from a run, an exported model, a `.keras` or `.weights.h5` file
+            or a model; from "hub:PLACE/NAME@REVISION", which is pulled; or pretrained weights of this preset by their
+            name (`kzoo show PRESET` lists them); "imagenet" downloads those of a backbone, and "efficientnet_lite0" are
+            those of the extra `kzoo[image]`, the default of image_pretrained where it is installed. They are matched by
+            the names of words, classes, columns and categories; those of files that are not a run's, by position.
         freeze: layers to freeze: one or several glob patterns of layer names, or True for all copied layers.
         precision: "float32", "mixed_bfloat16" or "mixed_float16". "auto" is the preset's if the device supports it
             (else a note is printed), and depends on the device if the preset has none. Saved models are in float32. A

@@ -67,7 +67,7 @@ def find_file(file: str, *, aliases: Sequence[str] = (), folder: str = "") -> Pa
     url = _FILES[file][0] + file
     try:
         return _download(url, cache / file, _FILES[file][1])
-    except (OSError, ValueError, downloads.NotWritten) as error:
+    except (KzooError, OSError, ValueError, downloads.NotWritten) as error:
         reason = getattr(error, "reason", None) or error
         tried = f"{shared} ($KZOO_DATA), " if shared else ""
         raise DownloadError(

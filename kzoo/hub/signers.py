@@ -69,6 +69,6 @@ def _known() -> dict[str, JsonObject]:
         signers = read_json(path)
         if all(isinstance(entry["signer"], str) for entry in signers.values()):
             return dict(signers)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (KzooError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise KzooError(f"{shown(str(path), 200)} is damaged. Remove it, and compare the next signers.")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kzoo.utils.errors import DownloadError
+from kzoo.utils.errors import DownloadError, KzooError
 from kzoo.utils.formatting import first_line, in_bytes
 
 TIMEOUT = 20.0  # seconds without a response
@@ -121,7 +121,7 @@ def read_url(url: str, most: int) -> bytes:
     try:
         with open_url(url) as response:
             content = response.read(most + 1)
-    except (OSError, ValueError, import_module("http.client").HTTPException) as error:
+    except (KzooError, OSError, ValueError, import_module("http.client").HTTPException) as error:
         raise _failure(url, error) from None
     if len(content) > most:
         raise DownloadError(f"{url} is refused: it is larger than {in_bytes(most)}.")
@@ -162,7 +162,12 @@ def download(
                 if _append(url, file, size, report, most, timeout):
                     break
                 error: Exception = ConnectionError("the connection broke")
-            except (OSError, ValueError, import_module("http.client").HTTPException) as reason:
+            except (
+                KzooError,
+                OSError,
+                ValueError,
+                import_module("http.client").HTTPException,
+            ) as reason:
                 if isinstance(reason, DownloadError) or not _is_temporary(reason):
                     raise _failure(url, reason) from None
                 error = reason

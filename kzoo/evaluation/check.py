@@ -1,7 +1,7 @@
 """`check`: find problems in data, settings or network before training, and differences between new and old data."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
@@ -191,8 +191,9 @@ def examine(
         if source is None:
             raise KzooError("Nothing to check: pass a preset, a run, or data=.")
         window = window_of(training_settings, options)
-        _refuse_settings(
-            {name: value for name, value in training_settings.items() if name not in window}
+        _refuse_set(
+            {name: value for name, value in training_settings.items() if name not in window},
+            "is a setting of a network, but only data was given: pass a preset first.",
         )
         return check_data(
             as_table(source),
@@ -265,13 +266,7 @@ def repeat(
     Raises:
         KzooError: no run, a run that cannot be repeated, or an option that its command fixes.
     """
-    for name, value in changed.items():
-        if value is not None:
-            raise KzooError(
-                "has no effect with retrain=: the recorded command is repeated. Omit it.",
-                argument=name,
-                value=value,
-            )
+    _refuse_set(changed, "has no effect with retrain=: the recorded command is repeated. Omit it.")
     result = import_module("kzoo.evaluation.retrain").retrain(run, data, out=out, progress=progress)
     findings = Findings(result.findings())
     findings.retraining = result
@@ -414,15 +409,11 @@ def _is_preset_name(preset: object) -> TypeGuard[str]:
     return isinstance(preset, str) and names_a_preset(preset)
 
 
-def _refuse_settings(settings: TrainingSettings) -> None:
-    """Raise KzooError if a setting of a network is given but no network."""
-    for name, value in settings.items():
+def _refuse_set(arguments: Mapping[str, object], problem: str) -> None:
+    """Raise KzooError with the problem for the first argument that is not None."""
+    for name, value in arguments.items():
         if value is not None:
-            raise KzooError(
-                "is a setting of a network, but only data was given: pass a preset first.",
-                argument=name,
-                value=value,
-            )
+            raise KzooError(problem, argument=name, value=value)
 
 
 def _refuse_options(options: DataOptions, allowed: Sequence[str], reason: str) -> None:

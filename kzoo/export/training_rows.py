@@ -6,6 +6,7 @@ from typing import Any
 from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.utils.files import JsonObject
 
+FEWEST = 5  # training rows of a name that is not rare
 COUNTED = 100_000  # training rows among which they are counted, see `kzoo.data.statistics`
 
 

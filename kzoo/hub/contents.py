@@ -2,16 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kzoo.export.training_rows import FEWEST
 from kzoo.inference.exported import Manifest
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import Json, JsonObject
 from kzoo.utils.formatting import listed
 
-FEWEST = 5  # rows of a name that are not worth a remark
 _RARE = "(rare {})"  # replaces a dropped category; its code stays
 _LARGE = 1000  # a whole number that may be a cell
 _LARGEST = 256 << 20  # bytes of a file that is searched for dropped names
@@ -178,18 +178,11 @@ def _rows(names: Names, values: Sequence[str]) -> Iterator[int | None]:
 def check_paths(folder: Path, files: Sequence[str]) -> None:
     """Raise KzooError if a file has a path of this machine: of the user's folder or of the folder of work."""
     paths = {f"{Path.home()}/", f"{Path.cwd()}/", f"{Path(folder).absolute()}/"}
-    longer = [re.escape(path.encode()) for path in paths if len(path) > 3]
-    if not longer:
-        return
-    pattern = re.compile(b"|".join(longer))
-    for name in files:
-        if (folder / name).stat().st_size > _LARGEST:
-            continue  # weights
-        if match := pattern.search((folder / name).read_bytes()):
-            raise KzooError(
-                f"{name} has a path of this machine, {match[0].decode()!r}. Export without this format, or from "
-                "another folder."
-            )
+    if match := _first_match(folder, files, paths):
+        name, path = match
+        raise KzooError(
+            f"{name} has a path of this machine, {path!r}. Export without this format, or from another folder."
+        )
 
 
 def check_not_in_files(folder: Path, files: Sequence[str], dropped: Sequence[Names]) -> None:
@@ -200,20 +193,28 @@ def check_not_in_files(folder: Path, files: Sequence[str], dropped: Sequence[Nam
         files: paths in it.
         dropped: the names.
     """
-    words = [value for names in dropped for value in names.values if len(value) > 3]
-    if not words:
-        return
-    pattern = re.compile(
-        b"|".join(re.escape(word.encode()) for word in sorted(words, key=len, reverse=True))
-    )
+    words = {value for names in dropped for value in names.values}
+    if match := _first_match(folder, files, words):
+        name, word = match
+        raise KzooError(
+            f"{name} has {word!r}, which is rare, and which is dropped from kzoo.json only. Export without this format."
+        )
+
+
+def _first_match(
+    folder: Path, files: Sequence[str], words: Collection[str]
+) -> tuple[str, str] | None:
+    """Return the first file that has a word of more than three characters, and the word; None if none has."""
+    longest_first = sorted((word for word in words if len(word) > 3), key=len, reverse=True)
+    if not longest_first:
+        return None
+    pattern = re.compile(b"|".join(re.escape(word.encode()) for word in longest_first))
     for name in files:
         if (folder / name).stat().st_size > _LARGEST:
             continue  # weights
         if match := pattern.search((folder / name).read_bytes()):
-            raise KzooError(
-                f"{name} has {match[0].decode()!r}, which is rare, and which is dropped from kzoo.json only. Export "
-                "without this format."
-            )
+            return name, match[0].decode()
+    return None
 
 
 def _categories(reader: JsonObject) -> Iterator[tuple[str, list[str]]]:

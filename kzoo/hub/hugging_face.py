@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from kzoo.hub.index import MAX_INDEX, Revision
+from kzoo.hub.index import MAX_INDEX, Revision, stated
 from kzoo.inference.exported import MANIFEST, SIGNATURE, ExportedModel, Manifest, described
 from kzoo.utils.address import HubAddress, Place
 from kzoo.utils.downloads import NotWritten, Report
@@ -74,10 +74,7 @@ class HuggingFaceReader:
                     sha256=files[MANIFEST]["sha256"],
                     files=files,
                     pushed=str(info.last_modified or "")[:10],
-                    preset=manifest.name,
-                    task=str(manifest.spec.get("task") or ""),
-                    licence=str(manifest.origin.get("licence") or ""),
-                    author=manifest.author,
+                    **stated(manifest),
                 )
             )
         except ValueError as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-from kzoo.inference.exported import MANIFEST, is_inside
+from kzoo.inference.exported import MANIFEST, Manifest, is_inside
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import Json, JsonObject
 from kzoo.utils.formatting import shown
@@ -77,6 +77,16 @@ class Revision:
         if revision.files.get(MANIFEST, {}).get("sha256") != revision.sha256:
             raise ValueError(f"a revision has another sha256 than its {MANIFEST}")
         return revision
+
+
+def stated(manifest: Manifest) -> dict[str, str]:
+    """Return what an index repeats of a manifest: preset, task, licence and author of a `Revision`."""
+    return dict(
+        preset=manifest.name,
+        task=str(manifest.spec.get("task") or ""),
+        licence=str(manifest.origin.get("licence") or ""),
+        author=manifest.author,
+    )
 
 
 def _check_files(files: Json) -> None:

@@ -12,10 +12,11 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.hub.contents import Names, check_not_in_files, check_paths, contents, without_rare
-from kzoo.hub.index import INDEX, Index, Revision
+from kzoo.hub.index import INDEX, Index, Revision, stated
 from kzoo.hub.readers import FolderReader, copy_file
+from kzoo.hub.signers import signer_of
 from kzoo.inference.exported import MANIFEST, SIGNATURE, ExportedModel, Manifest, described
-from kzoo.inference.signature import sign, verify
+from kzoo.inference.signature import sign
 from kzoo.utils.address import FOLDER, HubAddress, Place, parse_hub_address
 from kzoo.utils.downloads import FULL, NotWritten, Progress
 from kzoo.utils.errors import KzooError
@@ -127,18 +128,14 @@ def prepared(
             sign(folder, key)
             files[SIGNATURE] = Path(folder, SIGNATURE)
         manifest = Manifest.open(files[MANIFEST].parent)
-        signature = verify(files[MANIFEST].parent)
         own = {name: described(files[name]) for name in (MANIFEST, SIGNATURE) if name in files}
         revision = Revision(
             revision="",
             sha256=own[MANIFEST]["sha256"],
             files=own | dict(manifest.files),
             pushed=time.strftime("%Y-%m-%d"),
-            preset=manifest.name,
-            task=str(manifest.spec.get("task") or ""),
-            licence=str(manifest.origin.get("licence") or ""),
-            author=manifest.author,
-            signer="" if signature is None else signature.fingerprint,
+            signer=signer_of(files[MANIFEST].parent),
+            **stated(manifest),
         )
         yield Outgoing(exported, revision, files, contents(manifest), dropped, staying)
 
@@ -231,7 +228,7 @@ def _with_number(revision: Revision, index: Index, folder: Path) -> Revision:
     used = [int(each.revision) for each in index.models.get(folder.name, ())]
     if folder.is_dir():  # also what a push left that was killed before it wrote the index
         used += [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
-    return Revision(**(revision.json() | {"revision": str(max(used, default=0) + 1)}))
+    return replace(revision, revision=str(max(used, default=0) + 1))
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -55,14 +56,15 @@ def reader_of(place: Place) -> Reader:
     return HttpReader(place)
 
 
-class _IndexReader:
+class _IndexReader(ABC):
     """A hub with an index."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
 
+    @abstractmethod
     def index(self) -> Index:
-        raise NotImplementedError
+        """Return the index of the place."""
 
     def models(self) -> Mapping[str, Sequence[Revision]]:
         return self.index().models

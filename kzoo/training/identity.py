@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from kzoo.callbacks.rate import has_settable_rate, learning_rates
-from kzoo.inference.exported import MANIFEST
+from kzoo.inference.exported import MANIFEST, described
 from kzoo.problems.stored_types import UNKNOWN
 from kzoo.utils.files import JsonObject
 from kzoo.zoo.run import Run
@@ -94,8 +94,7 @@ def weights_hash(weights: "Weights | None", preset: str) -> str | None:
         path /= MANIFEST if (path / MANIFEST).is_file() else "best.keras"
     if not path.is_file():  # an error when the weights are read, but not for a finished run
         return None
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return str(described(path)["sha256"])
 
 
 # ---------------------------------------------------------------- a model

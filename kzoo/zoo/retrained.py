@@ -3,10 +3,10 @@
 It holds the hash of the weights that were compared: once they change, it is void.
 """
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kzoo.inference.exported import described
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, read_json, write_json
 from kzoo.utils.schema import misfit
@@ -59,5 +59,4 @@ def statement(run: "Run") -> str:
 
 
 def _weights_hash(folder: Path) -> str:
-    with open(folder / _WEIGHTS, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return str(described(folder / _WEIGHTS)["sha256"])

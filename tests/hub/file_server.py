@@ -84,9 +84,8 @@ class FileServer:
 
 
 @contextmanager
-def serving(folder):
-    """Yield a `FileServer`."""
-    server = FileServer(folder)
+def running(server):
+    """Run the HTTP server of a test server in a thread, and yield the latter."""
     thread = threading.Thread(target=server.http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -95,3 +94,8 @@ def serving(folder):
         server.http.shutdown()
         server.http.server_close()
         thread.join()
+
+
+def serving(folder):
+    """Run a `FileServer` in a block."""
+    return running(FileServer(folder))

@@ -3,10 +3,10 @@
 import base64
 import hashlib
 import json
-import threading
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from hub.file_server import running
 
 
 class HuggingFaceServer:
@@ -132,15 +132,6 @@ class HuggingFaceServer:
             handler.wfile.write(content)
 
 
-@contextmanager
 def serving_hub():
-    """Yield a `HuggingFaceServer`."""
-    server = HuggingFaceServer()
-    thread = threading.Thread(target=server.http.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.http.shutdown()
-        server.http.server_close()
-        thread.join()
+    """Run a `HuggingFaceServer` in a block."""
+    return running(HuggingFaceServer())

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kzoo.export.card import limits
-from kzoo.export.training_rows import category_rows, covariate_rows
+from kzoo.export.training_rows import FEWEST, category_rows, covariate_rows
 from kzoo.inference.kinds.rows.inference import codes_of, missing_value_categories
 from kzoo.inference.kinds.series.calendar import Calendar
 from kzoo.inference.kinds.series.covariates import Covariate, covariates_of
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from kzoo.export.worker import Network
 
 
-FEWEST = 5  # training rows of a category whose name is stored
 _HASH_BYTES = 6
 _LEVELS = (0.8, 0.9, 0.95, 0.99)  # that the page offers
 _SCORE_DIGITS = 7

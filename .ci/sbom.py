@@ -28,13 +28,13 @@ def normal(name):
 
 def requirements(dist):
     """Return (name, extras asked of it, marker, the extra that brings it or "") of each requirement."""
-    found = []
+    asked_for = []
     for text in dist.requires or []:
         name, extras, marker = _REQUIREMENT.fullmatch(text).groups()
         extra = _EXTRA.search(marker or "")
         asked = [e.strip() for e in (extras or "").split(",") if e.strip()]
-        found.append((normal(name), asked, marker, extra[1] if extra else ""))
-    return found
+        asked_for.append((normal(name), asked, marker, extra[1] if extra else ""))
+    return asked_for
 
 
 def installed(name):
@@ -94,9 +94,8 @@ def component(dist, scope, sha256=None):
     sha256 = sha256 or origin.get("hashes", {}).get("sha256")
     if sha256:
         entry["hashes"] = [{"alg": "SHA-256", "content": sha256}]
-    found = licences(dist)
-    if found:
-        entry["licenses"] = found
+    if stated := licences(dist):
+        entry["licenses"] = stated
     entry["purl"] = purl
     return entry
 

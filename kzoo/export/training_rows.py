@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.utils.files import JsonObject
 
 FEWEST = 5  # training rows of a name that is not rare
@@ -59,7 +58,7 @@ def manifest_counts(
     rows = category_rows(statistics, data)
     categories = {}
     for column in (reader or {}).get("columns", ()):
-        if isinstance(column, Mapping) and (known := _rows_of(column, rows)) is not None:  # type: ignore[arg-type]
+        if isinstance(column, Mapping) and (known := _rows_of(column, rows)) is not None:
             categories[column["name"]] = known
     for covariate in (reader or {}).get("covariates", ()):
         if covariate.get("categories") and covariate["role"] == "known":
@@ -72,7 +71,7 @@ def manifest_counts(
     return counts | ({"categories": categories} if categories else {})
 
 
-def _rows_of(column: LearnedColumn, rows: Mapping[str, list[int]]) -> list[int] | None:
+def _rows_of(column: Mapping[str, Any], rows: Mapping[str, list[int]]) -> list[int] | None:
     """Return the rows of each category of a column; None if they are not known."""
     counted = rows.get(column["name"], [])[1:]
     return counted if column.get("values") and len(counted) == len(column["values"]) else None

@@ -32,7 +32,7 @@ class HuggingFaceReader:
 
     def models(self) -> Mapping[str, Sequence[Revision]]:
         with _hub_errors(str(self.place), None):
-            found = [*self._api.list_models(author=self.place.path, filter=_TAG, full=True)]
+            repositories = [*self._api.list_models(author=self.place.path, filter=_TAG, full=True)]
         return {
             model.id.partition("/")[2]: [
                 Revision(
@@ -43,7 +43,7 @@ class HuggingFaceReader:
                     task=str(model.pipeline_tag or "").replace("-", "_"),
                 )
             ]
-            for model in found
+            for model in repositories
         }
 
     def revision(self, address: HubAddress) -> Revision:

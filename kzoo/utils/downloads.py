@@ -51,8 +51,8 @@ def is_private(host: str) -> bool:
     """Return whether a host is this machine or in a private network; False if its addresses are unknown."""
     ipaddress, socket = map(import_module, ("ipaddress", "socket"))
     try:
-        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
-        addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
+        texts = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+        addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in texts]
     except (OSError, ValueError):
         return False
     return bool(addresses) and all(

@@ -1,4 +1,4 @@
-"""What is stored of a released version, and what is asked of it, for `make_released.py` and `test_released.py`."""
+"""Stored files of a released version, and the questions that they answer as before."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,5 @@
 """Files of an exported model for people: `README.md` (model card), `requirements.txt` and `labels.json`."""
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -115,8 +114,8 @@ def _front_matter(manifest: "Manifest", tag: str) -> str:
 
     The licence of the model is its owner's choice, which kzoo does not know.
     """
-    lines = ["library_name: kzoo", f"pipeline_tag: {tag}", "license: unknown", "tags:", "- kzoo"]
-    lines += ["- keras"]
+    lines = ["library_name: kzoo", f"pipeline_tag: {tag}", "license: unknown"]
+    lines += ["tags:", "- kzoo", "- keras", f"- {tag}"]
     name = (manifest.data or {}).get("name")
     if name and manifest.origin:  # a data set that others know by this name
         lines += ["datasets:", f"- {_yaml(name)}"]
@@ -138,8 +137,9 @@ def _front_matter(manifest: "Manifest", tag: str) -> str:
 
 
 def _yaml(text: str) -> str:
-    """Return a text as YAML in double quotes, which JSON is."""
-    return json.dumps(str(text))
+    """Return a text in double quotes of YAML, whose other characters are escaped: some pages show it as Markdown."""
+    escaped = (c if c.isalnum() or c in " .,_()/+-" else f"\\U{ord(c):08x}" for c in str(text))
+    return f'"{"".join(escaped)}"'
 
 
 def _coverage(manifest: "Manifest") -> list[str]:

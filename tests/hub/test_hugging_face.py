@@ -122,7 +122,11 @@ def test_the_card_has_the_front_matter_that_the_hub_reads(exported):
     )
     front = yaml.safe_load(card(model.manifest).split("---\n")[1])
     assert (front["library_name"], front["pipeline_tag"]) == ("kzoo", "tabular-classification")
-    assert front["datasets"] == [name] and front["tags"] == ["kzoo", "keras"]
+    assert front["datasets"] == [name] and front["tags"] == [
+        "kzoo",
+        "keras",
+        "tabular-classification",
+    ]
     (result,) = front["model-index"][0]["results"]
     assert result["dataset"]["name"] == name and result["task"]["type"] == front["pipeline_tag"]
     scores = {each["type"]: float(each["value"]) for each in result["metrics"]}

@@ -82,7 +82,9 @@ def preflight(args: argparse.Namespace) -> None:
     args.resolved = _resolve(args)
     weights = _initial_weights(args)
     check_freeze(options.get("freeze"), weights)
-    if options.get("weights") is not None and "preset" in options:
+    # `kzoo.train` does not read them if it resumes a run
+    is_unread = args.command == "train" and getattr(options.get("weights"), "unread", None)
+    if options.get("weights") is not None and "preset" in options and not is_unread:
         check_weights(
             options["weights"],
             options["preset"] if args.resolved is None else args.resolved.preset.name,

@@ -21,7 +21,7 @@ from kzoo.cli.option_names import suggestion
 from kzoo.problems.data_arguments import DEFAULTS, FLAGS, NAMES, OPTIONS, flag_names
 from kzoo.problems.kinds import kind as get_kind
 from kzoo.problems.tasks import problem
-from kzoo.utils.address import local
+from kzoo.utils.address import local, local_weights
 from kzoo.utils.errors import KzooError, is_out_of_memory
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line, printable, spelled
@@ -113,7 +113,7 @@ def pull_models(args: argparse.Namespace) -> None:
         if isinstance(words, list):
             setattr(args, name, [*map(local, words)])
         elif words is not None:
-            setattr(args, name, local(words))
+            setattr(args, name, local_weights(words) if name == "weights" else local(words))
 
 
 def add_promise_options(parser: argparse.ArgumentParser) -> None:

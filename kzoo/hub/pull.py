@@ -52,7 +52,7 @@ def local_copy(word: str, *, trust_new_key: bool = False, announce: bool = True)
             revision = known.requested(address.revision)
             path = None if revision is None else _cached(revision)
             if path is None or revision is None:
-                raise KzooError(
+                raise DownloadError(
                     f"{str(error).rstrip('.')}; and the cache has no {address.name} of this place.",
                     value=word,
                 ) from None
@@ -68,6 +68,19 @@ def local_copy(word: str, *, trust_new_key: bool = False, announce: bool = True)
     if announce:
         _say(described(pinned, Manifest.open(path), revision.sha256, signer))
     return hub_path(path, pinned, revision.sha256)
+
+
+def copy_of_weights(word: str) -> HubPath:
+    """Return the folder with initial weights, see `kzoo.utils.address.local_weights`."""
+    try:
+        return local_copy(word)
+    except DownloadError as error:
+        address = parse_hub_address(word)
+        if not address.is_fixed:  # a run has stored the revision, and not this address
+            raise
+        folder = hub_path(cache_folder() / "hub" / "unread" / address.name, address, "")
+        folder.unread = error
+        return folder
 
 
 def pull(

@@ -91,6 +91,31 @@ def checked_name(weights: "Weights | None", preset: str) -> str | None:
     return name_of(weights, preset)
 
 
+def weights_of_resumed(
+    weights: "Weights | None", folder: Path, preset: str, freeze: Freeze | None
+) -> "Weights | None":
+    """Return the initial weights of a run that is resumed: if they are gone, those that it has stored itself.
+
+    The journal has all weights that are trained, and the files of the run also those that are not.
+
+    Args:
+        weights, freeze: as for the training.
+        folder: of the run.
+        preset: name of its preset.
+    """
+    if not isinstance(weights, str | os.PathLike) or Path(weights).exists():
+        return weights
+    if weights in NAMED or is_packaged_name(weights, preset):
+        return weights
+    if freeze is True:  # the layers that they had are frozen, and the files of the run have all layers
+        return weights
+    for name in ("last.keras", "best.keras"):
+        if (folder / name).is_file():
+            return folder / name
+    is_trained_whole = freeze is None and "backbone" not in get_preset(preset).config
+    return None if is_trained_whole else weights
+
+
 def load_initial_weights(
     weights: Weights,
     model: keras.Model,

@@ -35,7 +35,7 @@ from kzoo.training.device import data_parallel, distribution_scope
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.identity import identity
-from kzoo.training.initial_weights import checked_name
+from kzoo.training.initial_weights import checked_name, weights_of_resumed
 from kzoo.training.journal import remove_journal
 from kzoo.training.max_time import (
     Clock,
@@ -309,8 +309,11 @@ def train(
         if claim.state is not None and claim.stopped is not None:
             plan = plan.continued(claim.stopped.spec.config)
         with distribution_scope(distribution):
+            initial = weights
+            if claim.state is not None:
+                initial = weights_of_resumed(weights, claim.folder, plan.spec.preset, freeze)
             setup = plan.ready(
-                policy, weights=weights, freeze=freeze, resumed=claim.state is not None
+                policy, weights=initial, freeze=freeze, resumed=claim.state is not None
             )
         warnings = check_before_training(setup, command=command) if check else []
         notes = [summary_line(setup.data.overview), *setup.data.notes, *setup.notes, *warnings]

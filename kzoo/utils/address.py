@@ -103,10 +103,12 @@ class HubPath(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath
     Attributes:
         address: the address with its revision.
         sha256: of its `kzoo.json`, which has those of all other files.
+        unread: why the model could not be pulled, for initial weights; the folder then does not exist.
     """
 
     address: HubAddress | None = None
     sha256: str = ""
+    unread: KzooError | None = None
 
     def __reduce__(self) -> tuple[Callable[..., "HubPath"], tuple[str, HubAddress | None, str]]:
         return hub_path, (str(self), self.address, self.sha256)
@@ -127,6 +129,14 @@ def is_hub_address(word: object) -> TypeGuard[str]:
 def local(word: object) -> Any:
     """Return an address on a hub as the folder of the cache with its files, which are pulled; others unchanged."""
     return import_module("kzoo.hub.pull").local_copy(word) if is_hub_address(word) else word
+
+
+def local_weights(word: object) -> Any:
+    """Return initial weights as `local` does. A revision that cannot be pulled is an error only once it is read.
+
+    A run that is resumed has all weights itself.
+    """
+    return import_module("kzoo.hub.pull").copy_of_weights(word) if is_hub_address(word) else word
 
 
 def parse_hub_address(word: str) -> HubAddress:

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
 
-from kzoo.utils.address import local
+from kzoo.utils.address import local, local_weights
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import expand_user, path_of
 from kzoo.utils.formatting import HUGE, MOST, as_python
@@ -240,7 +240,7 @@ def _normalized(name: str | None, value: object) -> Any:
     ):
         value = value.tolist()
     if name in _MODEL_NAMES:
-        value = local(value)
+        value = local_weights(value) if name == "weights" else local(value)
     return expand_user(value) if name in _PATH_NAMES else value
 
 

@@ -267,3 +267,12 @@ def running(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_check_without_runtimes_names_the_one_to_install(tmp_path, monkeypatch, capsys):
+    golden = Path(__file__).parents[1] / "golden" / "table" / "made.zip"
+    shutil.unpack_archive(golden, tmp_path)
+    for name in ("keras", "tensorflow", "onnxruntime", "ai_edge_litert"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["check", str(tmp_path / "export")]) == 2
+    assert_mentions(capsys.readouterr().err, "onnxruntime", "pip install onnxruntime")

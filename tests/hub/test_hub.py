@@ -8,6 +8,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import keras
 import library
 import numpy as np
 import pytest
@@ -183,6 +184,71 @@ def test_a_run_on_pulled_weights_resumes_and_predicts_when_the_hub_is_gone(
     assert main(["predict", "run", str(ROWS), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [row["label"] for row in document["predictions"]] == list(labels)
+
+
+class PowerCut(keras.callbacks.Callback):
+    """Raise an error at a step; instances have no attributes that a resumed run would compare."""
+
+    at = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        PowerCut.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if PowerCut.at == (PowerCut.epoch, batch):
+            raise RuntimeError("power cut")
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_run_on_pulled_weights_is_resumed_without_them(
+    folder_hub, exported, undrawn, untraced, cache, epoch
+):
+    hub = folder_hub
+    hub.push(exported)
+    options = dict(target="open", progress=False, journal_steps=1, epochs=2, batch_size=16)
+    options |= dict(weights=hub("shops@1"), baselines=False, check=False)
+    preset = library.run("customer_table").spec.preset
+
+    def go(out):
+        return kzoo.train(preset, ROWS, out=out, callbacks=[PowerCut()], **options)
+
+    PowerCut.at = None
+    whole = go("whole")
+    PowerCut.at = (epoch, 2)
+    with pytest.raises(RuntimeError, match="power cut"):
+        go("cut")
+    PowerCut.at = None
+    hub.vanish()
+    shutil.rmtree(cache)
+    resumed = go("cut")
+    assert resumed.summary["resumed"] == 1
+    assert resumed.config["weights_sha256"] == whole.config["weights_sha256"]
+    for a, b in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with refuses("does not exist", "the cache has no shops"):
+        go("new")
+    assert not Path("new").exists()
+
+
+def test_the_command_resumes_without_the_pulled_weights(
+    folder_hub, exported, undrawn, untraced, cache, capsys
+):
+    hub = folder_hub
+    hub.push(exported)
+    preset = library.run("customer_table").spec.preset
+    command = ["train", preset, "--data", str(ROWS), "--target", "open", "--out", "run", "--quiet"]
+    command += ["--epochs", "1", "--weights", hub("shops@1"), "--no-baselines", "--no-check"]
+    assert main(command) == 0
+    trained = kzoo.Run("run")
+    hub.vanish()
+    shutil.rmtree(cache)
+    capsys.readouterr()
+    assert main([*command, "--json"]) == 0  # finished: the run is returned
+    assert json.loads(capsys.readouterr().out)["summary"] == trained.summary
+    command[command.index("run")] = "new"
+    assert main(command) == 2
+    assert_mentions(capsys.readouterr().err, "does not exist", "the cache has no shops")
+    assert not Path("new").exists()
 
 
 def test_a_changed_file_is_refused_with_both_sums(hub, exported):

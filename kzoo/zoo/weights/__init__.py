@@ -219,6 +219,8 @@ def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
     """Raise `KzooError` unless this is the name of packaged weights, or the path of a run or a file with weights."""
     if weights in NAMED or (preset is not None and is_packaged_name(weights, preset)):
         return
+    if isinstance(weights, HubPath) and weights.unread is not None:
+        raise weights.unread
     path = path_of(local(weights), "a run or a file with weights")
     # A file or folder may have the name of weights that were removed from the package.
     if not path.exists():

@@ -107,7 +107,7 @@ def weights_of_resumed(
         return weights
     if weights in NAMED or is_packaged_name(weights, preset):
         return weights
-    if freeze is True:  # the layers that they had are frozen, and the files of the run have all layers
+    if freeze is True:  # what is frozen are the layers that they had; the run's files have all
         return weights
     for name in ("last.keras", "best.keras"):
         if (folder / name).is_file():

@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "auto": {"baselines", "data", "evaluation", "inference", "training", "tuning", "zoo"},
     "export": {"data", "inference", "zoo"},
     "hub": {"export", "inference"},
+    "cloud": set(),
     "runtime": {"export", "inference"},
     "serve": {"inference", "runtime", "zoo"},
     "reports": {"data", "evaluation", "inference", "plots", "tuning", "zoo"},
@@ -57,11 +58,12 @@ BY_NAME = {
     "recipes": {"training"},
     "sklearn": {"data", "evaluation", "training"},
     "tuning": {"auto", "plots"},
-    "utils": {"hub"},
+    "utils": {"cloud", "hub"},
     "zoo": {"training"},
 }
 SHARED = {"problems", "utils"}
 STANDARD_LIBRARY_ONLY = (
+    "cloud",
     "hub",
     "tuning/ranking.py",
     "inference/exported.py",

@@ -1,7 +1,8 @@
-"""Addresses of models that are not paths: `hub:PLACE/NAME[@REVISION]`. The only parser of them. Standard library only.
+"""Addresses that are not paths: of models on hubs, and of data. The only parser of them. Standard library only.
 
-A place is a folder, `https://host/path`, `http://host/path` of this machine or a private network, or `hf://USER`. A
-scheme is an entry of `_SCHEMES`.
+Models: `hub:PLACE/NAME[@REVISION]`. A place is a folder, `https://host/path`, `http://host/path` of this machine or a
+private network, or `hf://USER`. A scheme is an entry of `_SCHEMES`. Data: `s3://bucket/key`; its schemes are the
+entries of `_DATA_SCHEMES`.
 """
 
 import os
@@ -242,3 +243,143 @@ def _safe(word: str) -> str:
         word = re.sub(r"://.*@", "://...@", word, flags=re.S)
         word = re.sub(r"([?#]).*", r"\1...", word, flags=re.S)
     return shown(word, 200)
+
+
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SIGNED = re.compile(r"[?&#][\w.%-]+=|[?&]X-(?:Amz|Goog)-", re.I)  # a query, not a pattern
+_PATTERN_CHARACTERS = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class RemoteAddress:
+    """An object, a folder or a pattern of objects at an address.
+
+    Args:
+        scheme: a name of `_DATA_SCHEMES`, such as "s3".
+        bucket: the bucket, the container, the host of a URL, or `datasets/USER/NAME[@REVISION]`.
+        key: what follows, without a slash at the end; "" for all of the bucket.
+        is_folder: whether a slash was written at the end.
+    """
+
+    scheme: str
+    bucket: str
+    key: str
+    is_folder: bool = False
+
+    def __str__(self) -> str:
+        end = "/" if self.is_folder and self.key else ""
+        return f"{self.scheme}://{self.bucket}" + (f"/{self.key}{end}" if self.key else "")
+
+    @property
+    def name(self) -> str:
+        """The last part, which names the data."""
+        return self.key.rpartition("/")[2] or self.bucket.rpartition("/")[2]
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it matches several objects; a URL is none."""
+        return self.scheme not in ("https", "http") and not _PATTERN_CHARACTERS.isdisjoint(self.key)
+
+    @property
+    def url(self) -> str:
+        """The URL of an http(s) address."""
+        return f"{self.scheme}://{self.bucket}/{quote(self.key, safe='/')}{'/' * self.is_folder}"
+
+    def at(self, key: str, *, is_folder: bool = False) -> "RemoteAddress":
+        """Return the address of another key of the bucket."""
+        return replace(self, key=key.strip("/"), is_folder=is_folder)
+
+
+def is_remote_address(word: object) -> TypeGuard[str]:
+    """Return whether a user's argument is `SCHEME://...`, be the scheme known or not; a folder is written `./s3:`."""
+    return isinstance(word, str) and _REMOTE.match(word) is not None
+
+
+def parse_remote_address(word: str) -> RemoteAddress:
+    """Return the parts of `SCHEME://bucket/key`. No message has a password or a signature.
+
+    Raises:
+        KzooError: its scheme is unknown, a part is missing, or it has parts that it must not have.
+    """
+    scheme, _, rest = word.partition("://")
+    scheme = scheme.lower()
+    if scheme not in _DATA_SCHEMES:
+        raise KzooError(
+            f"{_safe(word)}: {scheme}:// is not supported. Use a path, or one of: "
+            f"{listed((f'{name}://' for name in _DATA_SCHEMES), most=10)}.",
+            value=word,
+        )
+    depth, bucket_name, noun, example = _DATA_SCHEMES[scheme]
+    parts = rest.split("/")
+    bucket, key = "/".join(parts[:depth]), "/".join(parts[depth:])
+    is_folder, key = key.endswith("/"), key.removesuffix("/")
+    is_url = scheme in ("https", "http")
+    # An unknown text before the first slash may be a secret: it is not shown.
+    subject = f"{scheme}://..." if ":" in parts[0] and not is_url else _safe(word)
+    if "@" in parts[0] or (":" in parts[0] and not is_url):
+        raise KzooError(
+            f"{scheme}://... has a user or a password, which would stand in files and logs. Remove it, and set up "
+            "the credentials of the client instead.",
+            value=word,
+        )
+    if _SIGNED.search(rest) or (is_url and not {"?", "#"}.isdisjoint(rest)):
+        raise KzooError(
+            f"{subject} has a query or a fragment, which may be a secret. Remove what is after the path, and set up "
+            "the credentials of the client instead.",
+            value=word,
+        )
+    if not rest.isprintable() or "\\" in rest:
+        raise KzooError(
+            f"{subject} has control characters or a backslash. Write {example}.", value=word
+        )
+    if not bucket_name.fullmatch(bucket):
+        raise KzooError(f"{subject} has no valid {noun}. Write {example}.", value=word)
+    if key and {"", ".", ".."} & set(key.split("/")):
+        raise KzooError(
+            f"{subject}: the path must not have '.', '..' or '//'. Write {example}.", value=word
+        )
+    if key != key.strip():
+        raise KzooError(
+            f"{subject}: the path begins or ends with a blank. Write {example}.", value=word
+        )
+    if is_url:
+        _check_host(bucket, subject, word)
+        if "%" in key:
+            raise KzooError(
+                f"{subject}: write the path as it is, without '%': blanks and accents are escaped by kzoo.",
+                value=word,
+            )
+    return RemoteAddress(scheme, bucket, key, is_folder)
+
+
+def _check_host(bucket: str, subject: str, word: str) -> None:
+    try:
+        url = urlsplit(f"https://{bucket}/")
+        is_valid = bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise KzooError(f"{subject} has no valid host. Write https://host/path.", value=word)
+
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
+# Scheme -> how many parts name the bucket, what a bucket is called, the noun in messages, an example.
+_DATA_SCHEMES: dict[str, tuple[int, re.Pattern[str], str, str]] = {
+    "s3": (1, _BUCKET, "bucket", "s3://bucket/path"),
+    "gs": (1, re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"), "bucket", "gs://bucket/path"),
+    "az": (
+        1,
+        re.compile(r"\$root|\$web|[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])"),
+        "container",
+        "az://container/path",
+    ),
+    "https": (1, _HOST, "host", "https://host/path"),
+    "http": (1, _HOST, "host", "https://host/path"),
+    "hf": (
+        3,
+        re.compile(r"datasets/\w[\w.-]{0,95}/\w[\w.-]{0,95}(?:@[\w.-]{1,128})?", re.A),
+        "data set",
+        "hf://datasets/USER/NAME/path",
+    ),
+}

@@ -1,5 +1,6 @@
 """A small HTTP server of files for tests: with Range, broken connections, wrong content and redirects."""
 
+import hashlib
 import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,13 +59,17 @@ class FileServer:
             handler.send_error(404)
             return
         content, start = file.read_bytes(), 0
+        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if wanted and self.ranges:
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            start, total = int(first), len(content)
+            content = content[: int(last) + 1] if last else content
             handler.send_response(206)
-            handler.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            handler.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{total}")
         else:
             handler.send_response(200)
         handler.send_header("Content-Length", str(len(content) - start))
+        handler.send_header("ETag", f'"{etag}"')
         handler.end_headers()
         content = content[start:]
         if self.stall and self.stall[0] == path:

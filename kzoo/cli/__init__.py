@@ -197,6 +197,7 @@ def _run_command(argv: Sequence[str]) -> int:
         try:
             # What libraries print goes to stderr: stdout holds the document alone.
             with redirect_stdout(sys.stderr):
+                shared.check_outputs(args)
                 shared.pull_models(args)
                 preflight.preflight(args)
                 document = module.run(args)

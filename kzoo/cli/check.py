@@ -52,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "preset",
         metavar="PRESET|RUN|EXPORTED",
         nargs="?",
-        help="a name from `kzoo list`, the folder of a run or of an exported model, or hub:PLACE/NAME; if omitted, "
-        "only --data is checked",
+        help="a name from `kzoo list`, the folder of a run or of an exported model, hub:PLACE/NAME, or an address such "
+        "as s3://bucket/runs/1; if omitted, only --data is checked",
     )
     add(
         "--data",

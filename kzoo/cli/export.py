@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--out",
         metavar="FOLDER",
-        help="output folder; default: exports/NAME, where NAME is the name of the run",
+        help="output folder, or an address to which it is uploaded, such as s3://bucket/models/1; default: "
+        "exports/NAME, where NAME is the name of the run",
     )
     add(
         "--data",
@@ -114,7 +115,12 @@ def render(document: JsonObject, args: argparse.Namespace) -> str:
         ]
     lines += problems(document["exports"])
     return "\n".join(
-        [*lines, f"{document['exported']}" if document["exported"] else "No files were written."]
+        [
+            *lines,
+            shared.path_text(document["exported"])
+            if document["exported"]
+            else "No files were written.",
+        ]
     )
 
 

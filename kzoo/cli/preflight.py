@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from kzoo.cli import shared
 from kzoo.cli.choices import CHECKED_OPTIONS, values_of
+from kzoo.utils.address import is_remote_address
 from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable
@@ -188,7 +189,7 @@ def _check_preset(args: argparse.Namespace) -> None:
         return
     if resolved is not None and resolved.settings is not None and resolved.overrides:
         preset = with_settings(preset, *resolved.settings)
-    if options.get("out") is not None:
+    if options.get("out") is not None and not is_remote_address(args.out):
         check_writable(Path(args.out), args.out)
     source = preset.dataset if args.data is None else args.data
     if source is not None:

@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "exported",
         metavar="EXPORTED",
         nargs="+",
-        help="folders written by kzoo export, or hub:PLACE/NAME; NAME=FOLDER sets the name of the model",
+        help="folders written by kzoo export, hub:PLACE/NAME, or addresses such as s3://bucket/models/1; NAME=FOLDER "
+        "sets the name of the model",
     )
     add(
         "--host",

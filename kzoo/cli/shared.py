@@ -21,7 +21,7 @@ from kzoo.cli.option_names import suggestion
 from kzoo.problems.data_arguments import DEFAULTS, FLAGS, NAMES, OPTIONS, flag_names
 from kzoo.problems.kinds import kind as get_kind
 from kzoo.problems.tasks import problem
-from kzoo.utils.address import local, local_weights
+from kzoo.utils.address import local, local_model_or_data, local_weights, refuse_remote_output
 from kzoo.utils.errors import KzooError, is_out_of_memory
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line, printable, spelled
@@ -49,7 +49,8 @@ NAMED_FILES = (
     *(name for name, flag in FLAGS.items() if flag.metavar in ("SOURCE", "FILE")),
 )
 FILES = (*NAMED_FILES, "run", "inputs", "exported", "sign", "allowed_signers")
-_MODELS = ("preset", "run", "weights")  # arguments that name a model, which may be on a hub
+# arguments that name a model, which may be on a hub or in a bucket
+_MODELS = {"preset": local_model_or_data, "run": local, "weights": local_weights}
 _WORDS = dict(nargs="+", action="extend")  # of an option with several words
 _PIPE_WIDTH = 10_000  # columns: output in a pipe is read by programs, so rows are not wrapped
 
@@ -102,7 +103,8 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run",
         metavar="RUN",
-        help="folder of a run or of an exported model, a preset with pretrained weights, or hub:PLACE/NAME",
+        help="folder of a run or of an exported model, a preset with pretrained weights, hub:PLACE/NAME, or an address "
+        "such as s3://bucket/runs/1",
     )
 
 
@@ -111,9 +113,20 @@ def pull_models(args: argparse.Namespace) -> None:
     for name in _MODELS:
         words = getattr(args, name, None)
         if isinstance(words, list):
-            setattr(args, name, [*map(local, words)])
+            setattr(args, name, [*map(_MODELS[name], words)])
         elif words is not None:
-            setattr(args, name, local_weights(words) if name == "weights" else local(words))
+            setattr(args, name, _MODELS[name](words))
+
+
+# Options that name what is written -> the commands that write to addresses
+_OUTPUTS = {"out": ("train", "export", "predict"), "plot": (), "csv": (), "make_future": ()}
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """Raise KzooError if a command would write to a folder that has the name of an address."""
+    for name, commands in _OUTPUTS.items():
+        if args.command not in commands:
+            refuse_remote_output(name, getattr(args, name, None))
 
 
 def add_promise_options(parser: argparse.ArgumentParser) -> None:
@@ -468,6 +481,11 @@ def to_json(document: object) -> str:
     return json.dumps(_plain(document), indent=1, allow_nan=False)
 
 
+def path_text(path: os.PathLike[str]) -> str:
+    """Return the address whose copy a folder is, else its path."""
+    return str(getattr(path, "address", None) or os.fspath(path))
+
+
 def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
@@ -476,7 +494,7 @@ def _plain(value: object) -> object:
     if hasattr(value, "tolist"):  # NumPy
         return _plain(value.tolist())
     if isinstance(value, os.PathLike):
-        return str(getattr(value, "address", None) or os.fspath(value))
+        return path_text(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -530,6 +548,7 @@ def check_output_file(option: str, path: str | None, suffixes: Collection[str]) 
     """
     if path is None or (option == "csv" and path == "-"):
         return
+    refuse_remote_output(option, path)
     if Path(path).suffix.lower() not in suffixes:
         hint = " Put runs before --csv." if option == "csv" and Path(path).is_dir() else ""
         raise KzooError(f"--{option} {path!r} must end in {' or '.join(suffixes)}.{hint}")

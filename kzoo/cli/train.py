@@ -15,6 +15,7 @@ from kzoo.problems.data_arguments import FLAGS
 from kzoo.problems.stored_types import may_be_same_run
 from kzoo.problems.tasks import score_named
 from kzoo.utils import onednn
+from kzoo.utils.address import is_remote_address
 from kzoo.utils.argument_checks import checked_seconds, checked_steps_per_call
 from kzoo.utils.discovery import numbered_in
 from kzoo.utils.errors import Interrupted, KzooError
@@ -85,7 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="a named data set, a folder, or a table (CSV), text or .npz file; default: the preset's data set",
     )
-    add("--out", metavar="FOLDER", help="folder of the run; default: runs/PRESET-NN")
+    add(
+        "--out",
+        metavar="FOLDER",
+        help="folder of the run, or an address to which it is uploaded, such as s3://bucket/runs/1; default: "
+        "runs/PRESET-NN",
+    )
     add("--overwrite", action="store_true", help="if --out contains a different run, replace it")
     add(
         "--resume",
@@ -181,6 +187,26 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> JsonObject:
+    if not is_remote_address(args.out):
+        return _train(args)
+    if args.folds is not None or args.ensemble is not None:
+        raise KzooError(
+            "is an address, and --folds and --ensemble write several runs. Use a folder.",
+            argument="out",
+            value=args.out,
+        )
+    word = args.out
+    # Before Keras is imported: the state there says which backend a stopped run has.
+    runs = import_module("kzoo.cloud.runs")
+    with runs.uploaded_run(word, overwrite=args.overwrite) as target:
+        args.out = target.folder
+        document = _train(args)
+    if document["interrupted"]:  # the address has its state only
+        return document
+    return document | dict(run=str(target.result.address))
+
+
+def _train(args: argparse.Namespace) -> JsonObject:
     started = getattr(args, "started", time.monotonic())
     settings = settings_of(args)
     check_settings(args, settings)

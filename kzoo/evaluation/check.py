@@ -29,6 +29,7 @@ from kzoo.problems.tasks import problem_for
 from kzoo.training.custom_model import check_custom_model, check_shape
 from kzoo.training.plan import plan_training, settings_for
 from kzoo.training.suggestions import window_of
+from kzoo.utils.address import local_model_or_data
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
@@ -180,6 +181,7 @@ def examine(
     training_settings = overrides | dict(
         weights=weights, freeze=freeze, precision=None if precision == "auto" else precision
     )
+    model_or_run = local_model_or_data(model_or_run)
     # 1. Data alone.
     if model_or_run is None or (
         data is None

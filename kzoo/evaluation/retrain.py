@@ -181,7 +181,10 @@ def retrain(
         **{name: told[name] for name in ("versions", "processor", "threads")},
     )
     try:
-        retrained.write(run, finite(record))
+        if (address := getattr(run.path, "address", None)) is not None:
+            warn(f"{address}: the result is not stored, because the run is not in a folder.")
+        else:
+            retrained.write(run, finite(record))
     except OSError as error:
         warn(f"{run.path}: the result is not stored: {error.strerror or error}.")
     return Retraining(

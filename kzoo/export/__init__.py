@@ -8,10 +8,12 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from inspect import signature
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from kzoo.inference.exported import ExportedModel
+from kzoo.inference.exported import MANIFEST, ExportedModel
+from kzoo.utils.address import is_remote_address
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.zoo.untracked import as_run
 
@@ -47,7 +49,7 @@ def export(
     Args:
         model_or_run: a run or its path, the name of a preset with pretrained weights in the package, a model built by
             `kzoo.build`, or a custom Keras model with one input and one output.
-        path: the folder to write.
+        path: the folder to write; or an address such as "s3://bucket/models/1", to which it is uploaded whole.
         formats: one or several of "keras", "saved_model" (https://www.tensorflow.org/guide/saved_model), "onnx"
             (https://onnx.ai), "litert" (https://ai.google.dev/edge/litert), "c", "html" and "html_folder" (one module
             each in `kzoo/export/formats/`).
@@ -81,6 +83,23 @@ def export(
     """
     if weights is not None:
         model_or_run = as_run(model_or_run, weights)
+    if is_remote_address(path):
+        uploads = import_module("kzoo.cloud.uploads")
+        with uploads.uploaded(path, MANIFEST, is_complete=_is_exported, resumes=False) as target:
+            export(
+                model_or_run,
+                target.folder,
+                formats,
+                quantize=quantize,
+                verify=verify,
+                data=data,
+                overwrite=overwrite,
+                author=author,
+                sign=sign,
+                timeout=timeout,
+                progress=progress,
+            )
+        return ExportedModel(target.result)
     return import_module("kzoo.export.make").export_model(
         model_or_run,
         path,
@@ -94,6 +113,10 @@ def export(
         timeout=timeout,
         progress=progress,
     )
+
+
+def _is_exported(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file()
 
 
 class _CallableModule(ModuleType):

@@ -299,7 +299,8 @@ class ExportedModel:
     """An exported model, opened from its folder.
 
     Args:
-        path: the folder; or "hub:PLACE/NAME@REVISION", which is pulled into the download cache.
+        path: the folder; or "hub:PLACE/NAME@REVISION" or an address such as "s3://bucket/models/1", which is copied
+            into the download cache.
 
     Raises:
         KzooError: it is not an exported model, or it is damaged or of a later kzoo.

@@ -148,6 +148,10 @@ def _write_page(path: Path, template: str, context: JsonObject) -> Path:
 def _output_path(run: Run | Search, out: str | os.PathLike[str] | None) -> Path:
     if out is None and run.path is None:
         raise KzooError("A model in memory has no folder for its report. Add out='report.html'.")
+    if out is None and (address := getattr(run.path, "address", None)) is not None:
+        raise KzooError(
+            f"{address} is an address, to which no report is written. Add out='report.html'."
+        )
     path = run.path / "report.html" if out is None else Path(out)
     if path.is_dir():
         path /= "report.html"

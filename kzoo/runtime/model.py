@@ -63,7 +63,8 @@ def load(
     """Open an exported model for predictions without Keras.
 
     Args:
-        exported: an `ExportedModel`, the path of its folder, or "hub:PLACE/NAME@REVISION".
+        exported: an `ExportedModel`, the path of its folder, "hub:PLACE/NAME@REVISION", or an address such as
+            "s3://bucket/models/1".
         format: the file to run, such as "onnx_int8"; by default the first of "onnx" and "litert" that was
             exported and whose runtime is installed.
         threads: number of threads per prediction; by default one per core.

@@ -14,7 +14,7 @@ from kzoo import runtime
 from kzoo.inference.exported import MANIFEST, ExportedModel
 from kzoo.serve.batches import Batches, Turns
 from kzoo.serve.limits import Limits, Refused
-from kzoo.utils.address import is_hub_address, local
+from kzoo.utils.address import is_hub_address, is_remote_address, local
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, shown
@@ -303,9 +303,9 @@ def open_repository(arguments: Sequence[str | os.PathLike[str]], **options: Any)
 def _named(argument: str | os.PathLike[str]) -> tuple[str, Path]:
     name, equals, folder_text = os.fspath(argument).partition("=")
     address = folder_text if equals else argument
-    if is_hub_address(address):
+    if is_hub_address(address) or is_remote_address(address):
         folder = local(address)
-        name = name if equals else folder.address.name
+        name = name if equals else getattr(folder.address, "name", folder.name)
     elif not equals or not _NAME.fullmatch(name) or os.path.exists(argument):
         folder = path_of(argument, "an exported model")
         name = Path(os.path.abspath(folder)).name  # the name of a link, not of its target

@@ -17,7 +17,7 @@ import numpy as np
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, read_arrays, whole_file
-from kzoo.zoo.run import JOURNALS
+from kzoo.zoo.run import JOURNALS, report_journal
 
 StateValue: TypeAlias = Any  # plain, or an array, or a list, tuple or dict of these
 
@@ -93,6 +93,7 @@ def write_journal(folder: Path, state: JsonObject) -> None:
     if journal.exists():
         os.replace(journal, previous)
     os.replace(new, journal)
+    report_journal(Path(folder))
 
 
 def read_journal(folder: Path) -> tuple[JsonObject | None, list[str]]:

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
 
-from kzoo.utils.address import local, local_weights
+from kzoo.utils.address import local, local_weights, refuse_remote_output
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import expand_user, path_of
 from kzoo.utils.formatting import HUGE, MOST, as_python
@@ -126,6 +126,7 @@ ARGUMENT_TYPES = {
 # Arguments that accept paths, among other types.
 # arguments that name a model, which may be on a hub
 _MODEL_NAMES = ("exported", "model_or_run", "run", "run_or_model", "weights")
+_OUTPUTS = ("out", "run_dir")  # arguments that name what is written
 _PATH_NAMES = (
     "calibration",
     "data",
@@ -253,6 +254,7 @@ def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
         KzooError: an argument has the wrong type.
     """
     names = [*signature(function).parameters]
+    uploaded = getattr(function, "takes_addresses", ())
 
     @short_errors
     @wraps(function)
@@ -270,6 +272,8 @@ def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
             # settings have their own ranges
             if name in names and isinstance(value, int) and abs(value) >= HUGE:
                 raise KzooError("is too large.", argument=name, value=value)
+            if name in _OUTPUTS and name not in uploaded:
+                refuse_remote_output(name, value)
             if name in _PATH_NAMES and isinstance(value, str | Path):
                 path_of(value, f"what {name}= takes")
         try:

@@ -79,6 +79,17 @@ class KzooError(ValueError):
         error.args = (error.text(),)
         return error
 
+    def replaced(self, old: str, new: str) -> None:
+        """Replace a text, such as a local folder by the address whose copy it is.
+
+        Args:
+            old, new: the texts.
+        """
+        self._sentence = self._sentence.replace(old, new)
+        self._value_text = self._value_text.replace(old, new)
+        self.value = new if str(self.value) == old else self.value
+        self.args = (self.text(),)
+
     def complete_from(self, arguments: Iterable[tuple[str, object]]) -> None:
         """Add from the arguments of a call what the error lacks: the value, or the argument that has the value.
 

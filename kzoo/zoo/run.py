@@ -2,8 +2,9 @@
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -37,6 +38,27 @@ POSTPROCESSING = "postprocessing.json"
 JOURNALS = ("journal.next", "journal", "journal.previous")
 
 
+_journal_observer: ContextVar[Callable[[Path], None] | None] = ContextVar(
+    "journal_observer", default=None
+)
+
+
+@contextmanager
+def observed_journals(observe: Callable[[Path], None]) -> Iterator[None]:
+    """Call a function with the folder of a run whenever its journal was written in the block."""
+    token = _journal_observer.set(observe)
+    try:
+        yield
+    finally:
+        _journal_observer.reset(token)
+
+
+def report_journal(folder: Path) -> None:
+    """Report that the journal in the folder of a run was written."""
+    if (observe := _journal_observer.get()) is not None:
+        observe(folder)
+
+
 def has_journal(folder: str | os.PathLike[str]) -> bool:
     """Return whether the folder of a run has a journal, even a damaged one."""
     return any((Path(folder) / name).is_file() for name in JOURNALS)
@@ -67,7 +89,7 @@ class Run:
     compiled: without the state of the optimizer they are a third as large. A stopped run resumes from its journal.
 
     Args:
-        path: folder of the run.
+        path: folder of the run; or an address such as "s3://bucket/runs/1", which is copied into the download cache.
         trusted: your classes and functions that a custom model uses (see `kzoo.load_model`).
 
     Raises:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kzoo.problems import kinds
 from kzoo.problems.tasks import problem_for
+from kzoo.utils.address import local, local_model_or_data
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, path_of
 from kzoo.utils.formatting import printable, shown
@@ -57,6 +58,7 @@ def as_run(
                 value=model_or_run,
             )
         return UntrackedModel(model_or_run)
+    model_or_run = local(model_or_run)
     path = path_of(model_or_run, "a run")
     is_name = (
         isinstance(model_or_run, str)
@@ -88,6 +90,7 @@ def run_or_none(preset_or_run: "str | os.PathLike[str] | Preset | Run | keras.Mo
     """Return the run for a run or its path; None for a preset or a model in memory."""
     if isinstance(preset_or_run, Run):
         return preset_or_run
+    preset_or_run = local_model_or_data(preset_or_run)
     name = os.fspath(preset_or_run) if isinstance(preset_or_run, str | os.PathLike) else None
     if name is None or names_a_preset(name):
         return None

@@ -71,7 +71,8 @@ def load_model(
     down to each class, operation and weight, and opened by Keras only if everything in it is on kzoo's allowlist.
 
     Args:
-        path: an exported model, a run, the folder of either, a `.keras` file, or "hub:PLACE/NAME@REVISION".
+        path: an exported model, a run, the folder of either, a `.keras` file, "hub:PLACE/NAME@REVISION", or an address
+            such as "s3://bucket/models/1".
         trusted: custom classes and functions that the file may use, yours or from a package you trust.
         expected_sha256: SHA-256 that the file (for an exported model: its `kzoo.json`) must have, as 64 hexadecimal
             digits.

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "utils": set(),
     "problems": set(),
     "inference": set(),
-    "zoo": {"inference"},
+    "zoo": {"cloud", "inference"},
     "data": {"inference", "zoo"},
     "callbacks": set(),
     "plots": {"inference", "zoo"},
@@ -53,6 +53,7 @@ MAY_IMPORT = {
 BY_NAME = {
     "baselines": {"training"},
     "cli": {"auto", "evaluation", "plots", "reports", "runtime", "serve", "training"},
+    "export": {"cloud"},
     "inference": {"data", "export", "plots"},
     "problems": {"inference", "zoo"},
     "recipes": {"training"},
@@ -77,6 +78,7 @@ STANDARD_LIBRARY_ONLY = (
     "zoo/retrained.py",
     "zoo/run.py",
     "zoo/untracked.py",
+    "zoo/uploaded.py",
     "zoo/weights",
 )
 

@@ -197,7 +197,7 @@ def run(args: argparse.Namespace) -> JsonObject:
         )
     word = args.out
     # Before Keras is imported: the state there says which backend a stopped run has.
-    runs = import_module("kzoo.cloud.runs")
+    runs = import_module("kzoo.zoo.uploaded")
     with runs.uploaded_run(word, overwrite=args.overwrite) as target:
         args.out = target.folder
         document = _train(args)

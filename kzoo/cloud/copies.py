@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kzoo.cloud.storage import storage_of
-from kzoo.inference.exported import MANIFEST
 from kzoo.utils import download_cache
 from kzoo.utils.address import HubPath, RemoteAddress, hub_path, parse_remote_address
 from kzoo.utils.downloads import NotWritten, Progress
@@ -22,7 +21,7 @@ from kzoo.utils.formatting import in_bytes, plural
 if TYPE_CHECKING:
     from kzoo.cloud.storage import Storage, StoredObject
 
-CONFIG = "config.json"  # of a run
+CONFIG, MANIFEST = "config.json", "kzoo.json"  # of a run and of an exported model
 # What `kzoo.cloud.uploads` writes beside the files of a run or model while it is not complete.
 UNFINISHED = ".unfinished"
 _BLOCK = 1 << 20  # bytes

@@ -34,11 +34,10 @@ from kzoo.cloud.copies import (
     keep,
 )
 from kzoo.cloud.storage import checked_name, storage_of
-from kzoo.inference.exported import described
 from kzoo.utils.address import HubPath, hub_path
 from kzoo.utils.downloads import NotWritten, Progress
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import JsonObject, cache_folder, read_json, write_json
+from kzoo.utils.files import JsonObject, cache_folder, described, read_json, write_json
 from kzoo.utils.formatting import duration, in_bytes, plural, printable
 from kzoo.utils.locks import locked
 from kzoo.utils.schema import Each, misfit

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from kzoo.hub.index import MAX_INDEX, Revision, stated
-from kzoo.inference.exported import MANIFEST, SIGNATURE, ExportedModel, Manifest, described
+from kzoo.inference.exported import MANIFEST, SIGNATURE, ExportedModel, Manifest
 from kzoo.utils.address import HubAddress, Place
 from kzoo.utils.downloads import NotWritten, Report
 from kzoo.utils.errors import DownloadError, KzooError
+from kzoo.utils.files import described
 from kzoo.utils.formatting import first_line, in_bytes
 from kzoo.utils.optional import require
 

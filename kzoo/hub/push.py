@@ -15,12 +15,12 @@ from kzoo.hub.contents import Names, check_not_in_files, check_paths, contents, 
 from kzoo.hub.index import INDEX, Index, Revision, stated
 from kzoo.hub.readers import FolderReader, copy_file
 from kzoo.hub.signers import signer_of
-from kzoo.inference.exported import MANIFEST, SIGNATURE, ExportedModel, Manifest, described
+from kzoo.inference.exported import MANIFEST, SIGNATURE, ExportedModel, Manifest
 from kzoo.inference.signature import sign
 from kzoo.utils.address import FOLDER, HubAddress, Place, parse_hub_address
 from kzoo.utils.downloads import FULL, NotWritten, Progress
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import sync_folder, write_json
+from kzoo.utils.files import described, sync_folder, write_json
 
 _LOCK = ".index.lock"
 _STALE = 30.0  # seconds: a process that holds the lock for longer was killed

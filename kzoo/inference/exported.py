@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kzoo.inference.postprocessors import STEP
 from kzoo.utils.address import local
 from kzoo.utils.errors import KzooError, short_errors
-from kzoo.utils.files import Json, JsonObject, path_of, read_json, write_json
+from kzoo.utils.files import Json, JsonObject, described, path_of, read_json, write_json
 from kzoo.utils.schema import Each, misfit
 
 if TYPE_CHECKING:
@@ -453,12 +453,3 @@ def files_below(folder: str | os.PathLike[str]) -> list[str]:
         for p in folder.rglob("*")
         if p.is_symlink() or not p.is_dir()
     )
-
-
-def described(file: str | os.PathLike[str]) -> JsonObject:
-    """Return a file's sha256 and size, as in the manifest."""
-    with open(file, "rb") as stream:
-        return {
-            "sha256": hashlib.file_digest(stream, "sha256").hexdigest(),
-            "bytes": os.path.getsize(file),
-        }

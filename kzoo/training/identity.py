@@ -21,9 +21,9 @@ import keras
 import numpy as np
 
 from kzoo.callbacks.rate import has_settable_rate, learning_rates
-from kzoo.inference.exported import MANIFEST, described
+from kzoo.inference.exported import MANIFEST
 from kzoo.problems.stored_types import UNKNOWN
-from kzoo.utils.files import JsonObject
+from kzoo.utils.files import JsonObject, described
 from kzoo.zoo.run import Run
 from kzoo.zoo.weights import NAMED, Weights, find_entry, is_packaged_name
 

@@ -19,7 +19,7 @@ def with_uploaded_run(train: Callable[_P, Run]) -> Callable[_P, Run]:
         out: Any = options.get("out")
         if not is_remote_address(out):
             return train(*arguments, **options)
-        runs = import_module("kzoo.cloud.runs")
+        runs = import_module("kzoo.zoo.uploaded")
         with runs.uploaded_run(out, overwrite=bool(options.get("overwrite"))) as target:
             options["out"] = target.folder
             run = train(*arguments, **options)

@@ -102,20 +102,22 @@ class HubPath(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath
     """The folder in the download cache with the files of a revision.
 
     Attributes:
-        address: the address with its revision.
+        address: the address, on a hub with its revision.
         sha256: of its `kzoo.json`, which has those of all other files.
         unread: why the model could not be pulled, for initial weights; the folder then does not exist.
     """
 
-    address: HubAddress | None = None
+    address: "HubAddress | RemoteAddress | None" = None
     sha256: str = ""
     unread: KzooError | None = None
 
-    def __reduce__(self) -> tuple[Callable[..., "HubPath"], tuple[str, HubAddress | None, str]]:
+    def __reduce__(self) -> tuple[Callable[..., "HubPath"], tuple[Any, ...]]:
         return hub_path, (str(self), self.address, self.sha256)
 
 
-def hub_path(path: str | os.PathLike[str], address: HubAddress | None, sha256: str) -> HubPath:
+def hub_path(
+    path: str | os.PathLike[str], address: "HubAddress | RemoteAddress | None", sha256: str
+) -> HubPath:
     """Return a folder of the cache as that of an address."""
     folder = HubPath(path)
     folder.address, folder.sha256 = address, sha256
@@ -129,7 +131,16 @@ def is_hub_address(word: object) -> TypeGuard[str]:
 
 def local(word: object) -> Any:
     """Return an address on a hub as the folder of the cache with its files, which are pulled; others unchanged."""
-    return import_module("kzoo.hub.pull").local_copy(word) if is_hub_address(word) else word
+    if is_hub_address(word):
+        return import_module("kzoo.hub.pull").local_copy(word)
+    return import_module("kzoo.cloud.copies").local_copy(word) if is_remote_address(word) else word
+
+
+def local_model_or_data(word: object) -> Any:
+    """Return what names a preset, a model or data as `local` does; an address of data is unchanged."""
+    if is_remote_address(word):
+        return import_module("kzoo.cloud.copies").model_or_data(word)
+    return local(word)
 
 
 def local_weights(word: object) -> Any:
@@ -137,7 +148,25 @@ def local_weights(word: object) -> Any:
 
     A run that is resumed has all weights itself.
     """
-    return import_module("kzoo.hub.pull").copy_of_weights(word) if is_hub_address(word) else word
+    if is_hub_address(word):
+        return import_module("kzoo.hub.pull").copy_of_weights(word)
+    return (
+        import_module("kzoo.cloud.copies").copy_of_weights(word)
+        if is_remote_address(word)
+        else word
+    )
+
+
+def refuse_remote_output(name: str, word: object) -> None:
+    """Raise KzooError if an argument for what is written names an address."""
+    if is_remote_address(word):
+        address = parse_remote_address(word)  # which refuses secrets without showing them
+        raise KzooError(
+            "is an address, and this is written to a folder of this machine. Runs of kzoo.train and exported models "
+            "are written to addresses.",
+            argument=name,
+            value=str(address),
+        )
 
 
 def parse_hub_address(word: str) -> HubAddress:
@@ -274,6 +303,11 @@ class RemoteAddress:
     def name(self) -> str:
         """The last part, which names the data."""
         return self.key.rpartition("/")[2] or self.bucket.rpartition("/")[2]
+
+    @property
+    def stored(self) -> str:
+        """The address as files store it."""
+        return str(self)
 
     @property
     def is_pattern(self) -> bool:

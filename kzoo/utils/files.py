@@ -1,5 +1,6 @@
 """Files that are written whole or not at all. Standard library only."""
 
+import hashlib
 import io
 import json
 import math
@@ -227,6 +228,15 @@ def read_json(path: str | os.PathLike[str]) -> Json:
     """Read a JSON file."""
     check_regular(path)
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def described(file: str | os.PathLike[str]) -> JsonObject:
+    """Return a file's sha256 and size, as in the manifest of an exported model."""
+    with open(file, "rb") as stream:
+        return {
+            "sha256": hashlib.file_digest(stream, "sha256").hexdigest(),
+            "bytes": os.path.getsize(file),
+        }
 
 
 def read_arrays(file: str | os.PathLike[str] | BinaryIO) -> "dict[str, np.ndarray]":

@@ -6,9 +6,8 @@ It holds the hash of the weights that were compared: once they change, it is voi
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kzoo.inference.exported import described
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import JsonObject, read_json, write_json
+from kzoo.utils.files import JsonObject, described, read_json, write_json
 from kzoo.utils.schema import misfit
 
 if TYPE_CHECKING:

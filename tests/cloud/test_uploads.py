@@ -12,10 +12,11 @@ from messages import assert_mentions, refuses
 import kzoo
 import kzoo.runtime
 from kzoo.cli import main
-from kzoo.cloud import runs, storage, uploads
+from kzoo.cloud import storage, uploads
 from kzoo.cloud.storage import FolderStorage, storage_of
 from kzoo.serve.model_repository import _named
 from kzoo.utils.errors import KzooError
+from kzoo.zoo import uploaded
 
 OPTIONS = dict(epochs=2, batch_size=24, progress=False, check=False, baselines=False)
 ROWS = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 2.9, 5.6, 1.8]])
@@ -190,8 +191,8 @@ def test_a_killed_run_is_resumed_elsewhere_once_its_lock_is_old(
 ):
     whole = go(Path("whole").resolve())
     word = f"{bucket}/iris"
-    monkeypatch.setattr(runs, "_INTERVAL", 0.0)
-    monkeypatch.setattr(runs, "_SHARE", 1.0)
+    monkeypatch.setattr(uploaded, "_INTERVAL", 0.0)
+    monkeypatch.setattr(uploaded, "_SHARE", 1.0)
     with monkeypatch.context() as killed:  # nothing runs after a SIGKILL
         killed.setattr(uploads, "_keep_state", lambda target: None)
         killed.setattr(uploads.Target, "_release", lambda target: None)
@@ -217,7 +218,7 @@ def test_the_same_machine_does_not_wait_for_its_own_lock(bucket, monkeypatch):
 
 def test_a_run_that_was_taken_over_stops(bucket, machine, monkeypatch):
     word = f"{bucket}/iris"
-    monkeypatch.setattr(runs, "_INTERVAL", 0.0)
+    monkeypatch.setattr(uploaded, "_INTERVAL", 0.0)
 
     def take_over():
         lock = {"token": "another", "renewed": 0}

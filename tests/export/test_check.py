@@ -8,8 +8,8 @@ from messages import assert_mentions, refuses
 
 import kzoo
 from kzoo.cli import main
-from kzoo.inference.exported import described
 from kzoo.utils import optional
+from kzoo.utils.files import described
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from kzoo.export import tf_tokenizer
 from kzoo.export.card import card as card_of
 from kzoo.export.export_source import ConversionJob, export_source
 from kzoo.export.formats import formats
-from kzoo.inference.exported import described
+from kzoo.utils.files import described
 
 
 @pytest.fixture(params=["digits_exported", "text_exported", "table_exported"])

@@ -13,7 +13,8 @@ from messages import assert_mentions, refuses
 import kzoo
 from kzoo.cli import main
 from kzoo.inference import exported, signature
-from kzoo.inference.exported import Manifest, described, files_below
+from kzoo.inference.exported import Manifest, files_below
+from kzoo.utils.files import described
 
 pytestmark = pytest.mark.skipif(
     shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed"

@@ -11,7 +11,8 @@ import pytest
 from kzoo.export.training_rows import manifest_counts
 from kzoo.hub.push import prepared
 from kzoo.hub.push import push as push_prepared
-from kzoo.inference.exported import ExportedModel, Manifest, described, files_below
+from kzoo.inference.exported import ExportedModel, Manifest, files_below
+from kzoo.utils.files import described
 
 
 def export_of(name, folder, **changes):

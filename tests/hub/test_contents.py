@@ -17,9 +17,10 @@ from kzoo.cli import main
 from kzoo.hub.contents import contents, without_rare
 from kzoo.hub.pull import local_copy
 from kzoo.hub.push import prepared
-from kzoo.inference.exported import ExportedModel, described
+from kzoo.inference.exported import ExportedModel
 from kzoo.inference.signature import fingerprint, sign
 from kzoo.problems.kinds import preprocessor_mismatch
+from kzoo.utils.files import described
 
 DATA = library.folder("data")
 

@@ -205,7 +205,8 @@ def train(
             the data (`kzoo.check` lists them), and prints which and why; the run is an ordinary run of that preset.
         data: anything `kzoo.load_data` takes; the default is the preset's own data set.
         out: the run's folder; the default is `runs/PRESET-NN`. If the folder has the same run, finished, that run is
-            returned.
+            returned. Or an address such as "s3://bucket/runs/1": the run is written into the cache and uploaded whole,
+            and its state meanwhile, so that the same call resumes it on another machine.
         epochs: number of passes over the training split, instead of the preset's; schedules are adapted.
         max_time: seconds, or a string such as "90s", "5m" or "1h30m", for the whole call, with reading, compiling,
             baselines and scores: a probe of some seconds measures the training, which gets as many epochs (at most its
@@ -214,10 +215,11 @@ def train(
         seed: seed of weights, order, dropout and augmentation.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
         weights: initial weights, copied layer by layer from a run, an exported model, a `.keras` or `.weights.h5` file
-            or a model; from "hub:PLACE/NAME@REVISION", which is pulled; or pretrained weights of this preset by their
-            name (`kzoo show PRESET` lists them); "imagenet" downloads those of a backbone, and "efficientnet_lite0" are
-            those of the extra `kzoo[image]`, the default of image_pretrained where it is installed. They are matched by
-            the names of words, classes, columns and categories; those of files that are not a run's, by position.
+            or a model; from "hub:PLACE/NAME@REVISION" or an address such as "s3://bucket/runs/1"; or pretrained weights
+            of this preset by their name (`kzoo show PRESET` lists them); "imagenet" downloads those of a backbone, and
+            "efficientnet_lite0" are those of the extra `kzoo[image]`, the default of image_pretrained where it is
+            installed. They are matched by the names of words, classes, columns and categories; those of files that are
+            not a run's, by position.
         freeze: layers to freeze: one or several glob patterns of layer names, or True for all copied layers.
         precision: "float32", "mixed_bfloat16" or "mixed_float16". "auto" is the preset's if the device supports it
             (else a note is printed), and depends on the device if the preset has none. Saved models are in float32. A

@@ -52,7 +52,7 @@ MAY_IMPORT = {
 # Those that it may also name in a string, to import them when they are needed: light modules open heavy modules so.
 BY_NAME = {
     "baselines": {"training"},
-    "cli": {"auto", "evaluation", "plots", "reports", "runtime", "serve", "training"},
+    "cli": {"auto", "cloud", "evaluation", "plots", "reports", "runtime", "serve", "training"},
     "export": {"cloud"},
     "inference": {"data", "export", "plots"},
     "problems": {"inference", "zoo"},

@@ -14,7 +14,7 @@ from contextlib import redirect_stdout
 from functools import partial
 from importlib import import_module
 
-from kzoo.cli import preflight, shared
+from kzoo.cli import file_uploads, preflight, shared
 from kzoo.cli.choices import OPTION_VALUES, values_of
 from kzoo.cli.option_names import with_option_names
 from kzoo.problems.data_arguments import FLAGS, flag_names
@@ -197,10 +197,12 @@ def _run_command(argv: Sequence[str]) -> int:
         try:
             # What libraries print goes to stderr: stdout holds the document alone.
             with redirect_stdout(sys.stderr):
-                shared.check_outputs(args)
+                addresses = file_uploads.prepare(args)
                 shared.pull_models(args)
                 preflight.preflight(args)
-                document = module.run(args)
+                document = (
+                    file_uploads.run(module.run, args, addresses) if addresses else module.run(args)
+                )
             if args.json:
                 print(shared.to_json(document))
             else:

@@ -118,17 +118,6 @@ def pull_models(args: argparse.Namespace) -> None:
             setattr(args, name, _MODELS[name](words))
 
 
-# Options that name what is written -> the commands that write to addresses
-_OUTPUTS = {"out": ("train", "export", "predict"), "plot": (), "csv": (), "make_future": ()}
-
-
-def check_outputs(args: argparse.Namespace) -> None:
-    """Raise KzooError if a command would write to a folder that has the name of an address."""
-    for name, commands in _OUTPUTS.items():
-        if args.command not in commands:
-            refuse_remote_output(name, getattr(args, name, None))
-
-
 def add_promise_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for sets, intervals and abstention of predictions."""
     add = parser.add_argument

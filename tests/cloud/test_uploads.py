@@ -326,6 +326,42 @@ def test_an_exported_model_is_uploaded_and_opened(bucket, machine, writes, capsy
     assert main(["check", word]) == 0
 
 
+def test_files_of_commands_are_uploaded(bucket, writes, capsys):
+    go(Path("run").resolve())
+    Path("rows.csv").write_text(
+        "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)\n5.1,3.5,1.4,0.2\n"
+    )
+    before = {*Path().iterdir(), Path("cache")}
+    word = f"{bucket}/out/scores.csv"
+    assert main(["predict", "run", "rows.csv", "--out", word]) == 0
+    assert word in capsys.readouterr().out
+    content = storage_of(f"{bucket}/out").read("scores.csv", 999)
+    assert main(["predict", "run", "rows.csv", "--out", "local.csv"]) == 0
+    assert content == Path("local.csv").read_bytes()
+    Path("local.csv").unlink()
+    for words in (
+        ["predict", "run", "rows.csv", "--out", f"{bucket}/out/scores.csv", "--json"],
+        ["report", "run", "--out", f"{bucket}/out/report.html", "--json"],
+        ["show", "run", "--plot", f"{bucket}/out/network.png", "--json"],
+        ["explain", "run", "--data", "iris", "--out", f"{bucket}/out/why.json", "--json"],
+    ):
+        capsys.readouterr()
+        assert main(words) == 0, words
+        printed = capsys.readouterr().out
+        assert words[-2] in printed and "files-" not in printed
+    written = ["network.png", "report.html", "scores.csv", "why.json"]
+    assert names(f"{bucket}/out") == written
+    assert main(["predict", "run", "no.csv", "--out", f"{bucket}/none.csv"]) == 2
+    assert not any(Path("cache/uploads").glob("files-*"))
+    writes.names = ("scores",)
+    capsys.readouterr()
+    assert main(["predict", "run", "rows.csv", "--out", word]) == 2
+    line = capsys.readouterr().err
+    assert_mentions(line, "no permission", "What was written is in")
+    assert Path(line.rstrip().rstrip(".").rpartition(" is in ")[2]).read_bytes() == content
+    assert {*Path().iterdir()} == before
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -335,14 +371,12 @@ def test_an_exported_model_is_uploaded_and_opened(bucket, machine, writes, capsy
         ["train", "iris_fnn", "--ensemble", "2", "--out", "s3://bucket/x"],
         ["check", "iris_fnn", "--learning-curve", "--out", "s3://bucket/x"],
         ["check", "iris_fnn", "--wrong-labels", "--out", "s3://bucket/x"],
-        ["predict", "run", "x.csv", "--plot", "s3://bucket/x.png"],
-        ["predict", "run", "x.csv", "--make-future", "s3://bucket/x.csv"],
-        ["explain", "run", "--out", "s3://bucket/x.html"],
-        ["explain", "run", "--plot", "s3://bucket/x.png"],
-        ["compare", "a", "b", "--csv", "s3://bucket/x.csv"],
-        ["compare", "a", "b", "--plot", "s3://bucket/x.png"],
-        ["show", "iris_fnn", "--plot", "s3://bucket/x.png"],
-        ["report", "run", "--out", "s3://bucket/x.html"],
+        ["predict", "run", "x.csv", "--plot", "s3://bucket/x.gif"],
+        ["predict", "run", "x.csv", "--make-future", "s3://bucket/x/"],
+        ["explain", "run", "--out", "s3://bucket/x"],
+        ["compare", "a", "b", "--csv", "s3://bucket/x.xlsx"],
+        ["report", "run", "--out", "s3://bucket/x"],
+        ["check", "iris_fnn", "--learning-curve", "--out", "s3://bucket/x.csv"],
         ["pull", "hub:x/y", "--out", "s3://bucket/x"],
     ],
 )

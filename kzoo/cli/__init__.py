@@ -199,6 +199,7 @@ def _run_command(argv: Sequence[str]) -> int:
             with redirect_stdout(sys.stderr):
                 addresses = file_uploads.prepare(args)
                 shared.pull_models(args)
+                shared.copy_data(args)
                 preflight.preflight(args)
                 document = (
                     file_uploads.run(module.run, args, addresses) if addresses else module.run(args)

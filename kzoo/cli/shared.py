@@ -21,11 +21,18 @@ from kzoo.cli.option_names import suggestion
 from kzoo.problems.data_arguments import DEFAULTS, FLAGS, NAMES, OPTIONS, flag_names
 from kzoo.problems.kinds import kind as get_kind
 from kzoo.problems.tasks import problem
-from kzoo.utils.address import local, local_model_or_data, local_weights, refuse_remote_output
+from kzoo.utils.address import (
+    local,
+    local_data,
+    local_model_or_data,
+    local_weights,
+    refuse_remote_output,
+)
 from kzoo.utils.errors import KzooError, is_out_of_memory
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line, printable, spelled
 from kzoo.utils.optional import missing
+from kzoo.utils.table_path import as_written
 
 if TYPE_CHECKING:
     from kzoo.data.options import DataOptions
@@ -51,6 +58,7 @@ NAMED_FILES = (
 FILES = (*NAMED_FILES, "run", "inputs", "exported", "sign", "allowed_signers")
 # arguments that name a model, which may be on a hub or in a bucket
 _MODELS = {"preset": local_model_or_data, "run": local, "weights": local_weights}
+_WRITTEN = ("out", "weights", "plot", "csv")  # those of `NAMED_FILES` that are no data
 _WORDS = dict(nargs="+", action="extend")  # of an option with several words
 _PIPE_WIDTH = 10_000  # columns: output in a pipe is read by programs, so rows are not wrapped
 
@@ -116,6 +124,14 @@ def pull_models(args: argparse.Namespace) -> None:
             setattr(args, name, [*map(_MODELS[name], words)])
         elif words is not None:
             setattr(args, name, _MODELS[name](words))
+
+
+def copy_data(args: argparse.Namespace) -> None:
+    """Replace data at addresses by its copy in the download cache, in arguments that name data."""
+    names = [name for name in NAMED_FILES if name not in _WRITTEN]
+    for name in (*names, "preset") if args.command == "check" else names:
+        if isinstance(getattr(args, name, None), str):
+            setattr(args, name, local_data(getattr(args, name)))
 
 
 def add_promise_options(parser: argparse.ArgumentParser) -> None:
@@ -272,8 +288,9 @@ def train_command(
     return f"{command} --set {' '.join(map(quote, words))}" if words else command
 
 
-def quote(path: str) -> str:
-    """Quote a path for the user's shell."""
+def quote(path: str | os.PathLike[str]) -> str:
+    """Quote a path for the user's shell; a copy of data at an address as that address."""
+    path = as_written(os.fspath(path))
     return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
 
 
@@ -303,12 +320,12 @@ def print_output(output: str | Iterable[str]) -> None:
     """Print a text, or pieces of a text as they come; meanwhile what libraries print goes to stderr."""
     stdout = sys.stdout
     if isinstance(output, str):
-        print(printable(output), file=stdout)
+        print(printable(as_written(output)), file=stdout)
         return
     with redirect_stdout(sys.stderr):
         try:
             for piece in output:
-                stdout.write(printable(piece))
+                stdout.write(printable(as_written(piece)))
                 stdout.flush()
         finally:  # also before the line of an error
             stdout.write("\n")
@@ -316,7 +333,7 @@ def print_output(output: str | Iterable[str]) -> None:
 
 def print_note(line: str) -> None:
     """Print a line on stderr."""
-    print(printable(f"kzoo: {spelled(line)}"), file=sys.stderr)
+    print(printable(as_written(f"kzoo: {spelled(line)}")), file=sys.stderr)
 
 
 def exit_code_and_line(error: BaseException) -> tuple[int, str]:
@@ -467,7 +484,7 @@ def show_value(value: object) -> str:
 
 def to_json(document: object) -> str:
     """Return a document as ASCII-only JSON; numbers that JSON does not have (NaN, infinity) become null."""
-    return json.dumps(_plain(document), indent=1, allow_nan=False)
+    return as_written(json.dumps(_plain(document), indent=1, allow_nan=False))
 
 
 def path_text(path: os.PathLike[str]) -> str:

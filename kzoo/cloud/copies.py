@@ -53,6 +53,9 @@ class NoModel(KzooError):
 
 def model_or_data(word: str) -> "HubPath | str":
     """Return an address as the folder of the cache with the run or model there; one of data unchanged."""
+    address = parse_remote_address(word)
+    if address.is_pattern or address.is_url:
+        return word
     try:
         return local_copy(word)
     except NoModel:

@@ -158,7 +158,22 @@ class Storage(ABC):
             KzooError: it cannot be removed.
         """
 
-    def _changed(self, name: str, version: str, now: StoredObject | None) -> KzooError:
+    def stream(self, entry: StoredObject, start: int) -> BinaryIO:
+        """Open an object at a position. Its version is not compared: the caller does it for all objects at once.
+
+        Args:
+            entry: as it was listed.
+            start: bytes that are skipped.
+
+        Raises:
+            KzooError: it cannot be read.
+        """
+        file = self.open(entry.name)
+        file.seek(start)
+        return file
+
+    def changed(self, name: str, version: str, now: StoredObject | None) -> KzooError:
+        """Return the error of an object that has another version now, or is gone."""
         present = "it is gone" if now is None else f"it is now {now.version!r}"
         return KzooError(
             f"{self.address_of(name)} was changed: its version was {version!r}, and {present}. Run the same command "
@@ -251,7 +266,7 @@ class FolderStorage(Storage):
         now = _of_file(name, os.fstat(file.fileno()))
         if version is not None and now.version != version:
             file.close()
-            raise self._changed(name, version, now)
+            raise self.changed(name, version, now)
         return file
 
     def put(self, name: str, path: str | os.PathLike[str]) -> None:
@@ -320,7 +335,7 @@ class _RemoteStorage(Storage):
             if isinstance(problem, DownloadError | FileNotFoundError) or "refused" in str(problem):
                 self.check_version(entry)
             if isinstance(problem, FileNotFoundError):
-                raise self._changed(entry.name, entry.version, None) from None
+                raise self.changed(entry.name, entry.version, None) from None
             raise
         return content
 
@@ -328,28 +343,38 @@ class _RemoteStorage(Storage):
         """Raise KzooError if an object has another version now."""
         now = self.stat(entry.name)
         if now != entry:
-            raise self._changed(entry.name, entry.version, now)
+            raise self.changed(entry.name, entry.version, now)
 
     def open(self, name: str, version: str | None = None) -> BinaryIO:
         entry = self.stat(name)
         if entry is None:
             if version is not None:
-                raise self._changed(name, version, None)
+                raise self.changed(name, version, None)
             raise KzooError(f"{self.address_of(name)} does not exist. Check the address.")
         if version is not None and entry.version != version:
-            raise self._changed(name, version, entry)
+            raise self.changed(name, version, entry)
         return io.BufferedReader(_Stream(self, entry), 1 << 16)
+
+    def stream(self, entry: StoredObject, start: int) -> BinaryIO:
+        stream = _Stream(self, entry, compares=False)
+        stream.seek(start)
+        return io.BufferedReader(stream, 1 << 16)
 
 
 class _Stream(io.RawIOBase):
     """Reads a version of an object in blocks, of which the next are requested while one is read.
 
-    Each block is followed by a look at the version of the object, so that no file is made of two versions.
+    Args:
+        storage: of the object.
+        entry: the object.
+        compares: whether each block is followed by a look at the version, so that no file is made of two.
     """
 
-    def __init__(self, storage: _RemoteStorage, entry: StoredObject) -> None:
+    def __init__(
+        self, storage: _RemoteStorage, entry: StoredObject, *, compares: bool = True
+    ) -> None:
         super().__init__()
-        self._storage, self._entry = storage, entry
+        self._storage, self._entry, self._compares = storage, entry, compares
         self._position = 0
         self._requests: dict[int, Future[bytes]] = {}
         self._pool: ThreadPoolExecutor | None = None
@@ -384,7 +409,7 @@ class _Stream(io.RawIOBase):
         return len(piece)
 
     def _read_block(self, number: int) -> bytes:
-        is_next = number == self._last + 1
+        is_next = number == self._last + 1 or not self._compares
         self._last = number
         last = (self._entry.size - 1) // BLOCK
         wanted = range(number, min(number + (AHEAD if is_next else 0), last) + 1)
@@ -400,7 +425,8 @@ class _Stream(io.RawIOBase):
     def _request(self, number: int) -> bytes:
         start = number * BLOCK
         content = self._storage.block(self._entry, start, min(start + BLOCK, self._entry.size))
-        self._storage.check_version(self._entry)
+        if self._compares:
+            self._storage.check_version(self._entry)
         return content
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, shown
+from kzoo.utils.table_path import DATABASE
 
 _HUB = "hub:"
 FOLDER = "folder"  # the scheme of a place without one
@@ -312,7 +313,12 @@ class RemoteAddress:
     @property
     def is_pattern(self) -> bool:
         """Whether it matches several objects; a URL is none."""
-        return self.scheme not in ("https", "http") and not _PATTERN_CHARACTERS.isdisjoint(self.key)
+        return not self.is_url and not _PATTERN_CHARACTERS.isdisjoint(self.key)
+
+    @property
+    def is_url(self) -> bool:
+        """Whether a web server answers it."""
+        return self.scheme in ("https", "http")
 
     @property
     def url(self) -> str:
@@ -327,6 +333,13 @@ class RemoteAddress:
 def is_remote_address(word: object) -> TypeGuard[str]:
     """Return whether a user's argument is `SCHEME://...`, be the scheme known or not; a folder is written `./s3:`."""
     return isinstance(word, str) and _REMOTE.match(word) is not None
+
+
+def local_data(word: object) -> Any:
+    """Return data at an address as its copy in the download cache, which is made or completed; others unchanged."""
+    if not is_remote_address(word.removeprefix(DATABASE) if isinstance(word, str) else word):
+        return word
+    return import_module("kzoo.cloud.data_copies").local_copy(word)
 
 
 def parse_remote_address(word: str) -> RemoteAddress:

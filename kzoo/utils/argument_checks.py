@@ -12,10 +12,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
 
-from kzoo.utils.address import local, local_weights, refuse_remote_output
+from kzoo.utils.address import local, local_data, local_weights, refuse_remote_output
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import expand_user, path_of
 from kzoo.utils.formatting import HUGE, MOST, as_python
+from kzoo.utils.table_path import as_written
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -127,6 +128,8 @@ ARGUMENT_TYPES = {
 # arguments that name a model, which may be on a hub
 _MODEL_NAMES = ("exported", "model_or_run", "run", "run_or_model", "weights")
 _OUTPUTS = ("out", "run_dir")  # arguments that name what is written
+# arguments that name data, which may be at an address
+_DATA_NAMES = ("calibration", "data", "repairs", "source", "test", "validation")
 _PATH_NAMES = (
     "calibration",
     "data",
@@ -242,6 +245,8 @@ def _normalized(name: str | None, value: object) -> Any:
         value = value.tolist()
     if name in _MODEL_NAMES:
         value = local_weights(value) if name == "weights" else local(value)
+    if name in _DATA_NAMES:
+        value = local_data(value)
     return expand_user(value) if name in _PATH_NAMES else value
 
 
@@ -280,6 +285,7 @@ def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
             return function(*checked_positional, **checked_options)
         except KzooError as error:
             error.complete_from(values)
+            error.rewrite(as_written)
             raise
 
     return checked

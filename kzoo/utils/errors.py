@@ -104,6 +104,14 @@ class KzooError(ValueError):
             if self.argument == name and not self._has_value:
                 self.value = argument
 
+    def rewrite(self, change: Callable[[str], str]) -> None:
+        """Change the words of the message, but not the argument and its value."""
+        texts = (self._context, self._value_text, self._sentence)
+        changed = tuple(map(change, texts))
+        if changed != texts:
+            self._context, self._value_text, self._sentence = changed
+            self.args = (self.text(), *self.args[1:])
+
     def text(
         self,
         assignment: Callable[[str, object, str], str] = lambda name, value, text: f"{name}={text}",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kzoo.utils.files import Json
 
 WORKBOOKS = (".xlsx", ".xlsm")
-_DATABASE = "sqlite:"  # sqlite:FILE?TABLE or sqlite:FILE?SELECT ...
+DATABASE = "sqlite:"  # sqlite:FILE?TABLE or sqlite:FILE?SELECT ...
 _PATTERN = re.compile(
     r"[^\n]{0,4000}[*?[][^\n]{0,4000}\.(csv|tsv|jsonl|ndjson|parquet|pq|xlsx|xlsm|gz)", re.I
 )
@@ -35,6 +35,9 @@ class TablePath(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath
         query: the table of a database, or a SELECT; None for its only table.
         database: whether the file is a database, whatever its suffix.
         files: the files that form one table; empty for the path itself.
+        address: that of the data, of which this is a copy in the download cache; None for files of the user.
+        recorded: what a run records of the data at the address: its version.
+        copied: the path of the copy, and the address of what it is a copy of (see `remember_copy`).
     """
 
     label: str | None = None
@@ -44,6 +47,9 @@ class TablePath(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath
     query: str | None = None
     database: bool = False
     files: tuple = ()
+    address: str | None = None
+    recorded: "Mapping[str, Json] | None" = None
+    copied: tuple[str, str] | None = None
 
     def __reduce__(
         self,
@@ -56,7 +62,25 @@ class TablePath(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath
 def _restored(path: str, attributes: Mapping[str, object]) -> "TablePath":
     restored = TablePath(path)
     restored.__dict__ |= attributes
+    if restored.copied is not None:
+        remember_copy(*restored.copied)
     return restored
+
+
+# Path of a copy in the download cache -> the address of what was copied.
+_copies: dict[str, str] = {}
+
+
+def remember_copy(path: str, address: str) -> None:
+    """Remember that a file or a folder is a copy of what lies at an address, for `as_written`."""
+    _copies[path] = address
+
+
+def as_written(text: str) -> str:
+    """Return a text for people in which paths of copies are the addresses that were copied."""
+    for path, address in _copies.items():
+        text = text.replace(path, address)
+    return text
 
 
 def locate(source: Source) -> Source:
@@ -68,11 +92,11 @@ def locate(source: Source) -> Source:
     if isinstance(source, TablePath) or not isinstance(source, str | Path):
         return source
     text = str(source)
-    if text.startswith(_DATABASE):
-        file, _, query = text[len(_DATABASE) :].partition("?")
+    if text.startswith(DATABASE):
+        file, _, query = text[len(DATABASE) :].partition("?")
         path = TablePath(os.path.expanduser(file))
         path.database, path.query = True, query.strip() or None
-        path.label = f"{_DATABASE}{path.name}" + (f"?{path.query}" if path.query else "")
+        path.label = f"{DATABASE}{path.name}" + (f"?{path.query}" if path.query else "")
         return path
     if not _PATTERN.fullmatch(text):
         return source

@@ -1,0 +1,278 @@
+"""Copies of data at addresses in the download cache, from which they are read like local files.
+
+The objects are listed each time. What did not change since the last listing is not transferred again, and a transfer that
+broke goes on where it did. Standard library only.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from kzoo.cloud.storage import Objects, Storage, StoredObject, split_pattern, storage_at
+from kzoo.utils import download_cache
+from kzoo.utils.address import RemoteAddress, parse_remote_address
+from kzoo.utils.downloads import NotWritten, Progress
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import cache_folder, read_json, write_json
+from kzoo.utils.formatting import in_bytes, plural, printable
+from kzoo.utils.table_path import DATABASE, TablePath, remember_copy
+
+_CONNECTIONS = 8  # objects that are transferred at the same time
+_BLOCK = 1 << 20  # bytes that are written at once
+_MAX_ETAGS = 20  # versions that a run records singly
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The objects of an address at one time.
+
+    Args:
+        address: as it was parsed.
+        storage: the folder that contains them.
+        objects: sorted by name.
+        root: name of the folder or the file in the copy.
+    """
+
+    address: RemoteAddress
+    storage: Storage
+    objects: Objects
+    root: str
+
+    @property
+    def version(self) -> str:
+        """The sha256 of names, sizes and versions, shortened: it changes with any of the objects."""
+        return self._sha256([])[:32]
+
+    @property
+    def entry(self) -> str:
+        """The name of its entry in the download cache."""
+        return self._sha256([str(self.address)])
+
+    def _sha256(self, more: list[Any]) -> str:
+        document = [*more, *map(astuple, self.objects)]
+        return hashlib.sha256(json.dumps(document).encode()).hexdigest()
+
+    @property
+    def bytes(self) -> int:
+        """The size of all objects."""
+        return sum(entry.size for entry in self.objects)
+
+    def recorded(self) -> dict[str, Any]:
+        """Return what a run records: the address, and the version of the objects."""
+        record = dict(
+            address=str(self.address),
+            version=self.version,
+            files=len(self.objects),
+            bytes=self.bytes,
+        )
+        if len(self.objects) <= _MAX_ETAGS:
+            record["etags"] = {entry.name: entry.version for entry in self.objects}
+        return record
+
+
+def listing_of(address: RemoteAddress) -> Listing:
+    """List the objects of an address: one, those of a folder, or those that match a pattern.
+
+    Raises:
+        KzooError: there are none, or they cannot be listed.
+    """
+    if address.is_pattern:
+        folder, pattern = split_pattern(address.key)
+        storage = storage_at(address.at(folder, is_folder=True))
+        objects = [entry for entry in storage.list() if pattern.fullmatch(entry.name)]
+        if not objects:
+            raise KzooError(
+                f"{address} matches no object. Check the pattern: '*' stops at '/', and '**/' is any number of folders.",
+                value=str(address),
+            )
+        return Listing(address, storage, objects, ".")
+    parent, _, name = address.key.rpartition("/")
+    if name and not address.is_folder:
+        storage = storage_at(address.at(parent, is_folder=True))
+        entry = storage.stat(name)
+        if entry is not None:
+            return Listing(address, storage, [entry], ".")
+    storage = storage_at(address.at(address.key, is_folder=True))
+    is_missing_file = address.is_url and name and not address.is_folder
+    objects = [] if is_missing_file else storage.list()
+    if not objects:
+        raise KzooError(
+            f"{address} does not exist: there is no such object, and no folder with objects. Check the address.",
+            value=str(address),
+        )
+    return Listing(address, storage, objects, address.name)
+
+
+def local_copy(word: str) -> TablePath:
+    """Return the path of a copy of data at an address, which is made or completed unless it is there.
+
+    Args:
+        word: `SCHEME://...`, or `sqlite:SCHEME://...?QUERY`.
+
+    Raises:
+        KzooError: it cannot be read, is larger than the cache, or was changed meanwhile.
+    """
+    if word.startswith(DATABASE):
+        file, _, query = word.removeprefix(DATABASE).partition("?")
+        path = local_copy(file)
+        path.database, path.query = True, query.strip() or None
+        path.label = f"{DATABASE}{path.name}" + (f"?{path.query}" if path.query else "")
+        return path
+    address = parse_remote_address(word)
+    listing = listing_of(address)
+    try:
+        folder = _complete(listing)
+    except KzooError as error:
+        named = str(address) in str(error) or error.argument is not None
+        raise error if named else error.within(f"{address}: ") from None
+    names = [entry.name for entry in listing.objects]
+    if address.is_pattern:
+        path = TablePath(folder / names[0])
+        path.files = tuple(folder / name for name in names)
+        path.label = address.name
+    else:
+        path = TablePath(folder / (names[0] if listing.root == "." else listing.root))
+    path.address, path.recorded = str(address), listing.recorded()
+    path.copied = (str(folder / listing.root), str(listing.storage).rstrip("/"))
+    remember_copy(*path.copied)
+    return path
+
+
+def _complete(listing: Listing) -> Path:
+    """Return the entry of the download cache with the objects of a listing."""
+    known = _Known(listing.address)
+    path = download_cache.cached(listing.entry)
+    if path is None:
+        label = (
+            f"{listing.address} ({plural(len(listing.objects), 'file')}, {in_bytes(listing.bytes)})"
+        )
+        progress = Progress(label, listing.bytes)
+        try:
+            path = download_cache.add(
+                listing.entry,
+                listing.bytes,
+                lambda folder: _write(listing, folder, known, progress),
+            )
+        finally:
+            progress.close()
+        print(printable(f"kzoo: {label} is copied to the download cache"), file=sys.stderr)
+    known.remember(listing)
+    return path
+
+
+def _write(listing: Listing, folder: Path, known: "_Known", progress: Progress) -> None:
+    """Copy the objects of a listing into a folder, which may have some of them already, and compare the versions."""
+    base = folder / listing.root
+    _check_names(listing)
+    counted = Lock()
+
+    def report(count: int) -> None:
+        with counted:
+            progress(count)
+
+    def copy(entry: StoredObject) -> None:
+        target = base / entry.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (before := known.file_of(entry)) is not None and not target.exists():
+            with suppress(OSError):  # another file system, or one without links
+                os.link(before, target)
+        _transfer(listing.storage, entry, target, report)
+
+    with ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="kzoo-copy") as pool:
+        copies = [pool.submit(copy, entry) for entry in listing.objects]
+        done, waiting = wait(copies, return_when=FIRST_EXCEPTION)
+        for each in waiting:
+            each.cancel()
+    for each in copies:
+        if not each.cancelled():
+            each.result()
+    # What was read between two equal listings is what they list.
+    now = {entry.name: entry for entry in _again(listing)}
+    for entry in listing.objects:
+        if now.get(entry.name) != entry:
+            (base / entry.name).unlink()
+            raise listing.storage.changed(entry.name, entry.version, now.get(entry.name))
+
+
+def _again(listing: Listing) -> Objects:
+    if len(listing.objects) == 1:
+        entry = listing.storage.stat(listing.objects[0].name)
+        return [] if entry is None else [entry]
+    return listing.storage.list()
+
+
+def _transfer(storage: Storage, entry: StoredObject, target: Path, report: Any) -> None:
+    """Write an object to a file, after what the file has already."""
+    with open(target, "ab", buffering=0) as file:
+        if file.tell() > entry.size:
+            file.truncate(0)
+        report(file.tell())
+        if file.tell() == entry.size:
+            return
+        with storage.stream(entry, file.tell()) as stream:
+            while block := stream.read(_BLOCK):
+                try:
+                    rest = memoryview(block)
+                    while rest:
+                        rest = rest[file.write(rest) :]
+                except OSError as problem:
+                    raise NotWritten(problem) from None
+                report(len(block))
+        try:
+            os.fsync(file.fileno())
+        except OSError as problem:
+            raise NotWritten(problem) from None
+
+
+def _check_names(listing: Listing) -> None:
+    """Raise KzooError if an object has the name of a folder of others, or differs from another in case only.
+
+    Such objects are not one folder on all machines.
+    """
+    names = [entry.name for entry in listing.objects]
+    folders = {name[:i] for name in names for i, letter in enumerate(name) if letter == "/"}
+    if both := sorted(folders & set(names)):
+        raise KzooError(
+            f"{listing.storage.address_of(both[0])} is an object and a folder at once. Rename one of them, or name "
+            "another folder."
+        )
+
+
+class _Known:
+    """What the cache remembers of an address: its last listing.
+
+    Args:
+        address: of the data.
+    """
+
+    def __init__(self, address: RemoteAddress) -> None:
+        key = hashlib.sha256(str(address).encode()).hexdigest()
+        self._path = cache_folder() / "cloud" / f"{key[:32]}.json"
+        self._objects: dict[str, StoredObject] = {}
+        self._folder: Path | None = None
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            document = read_json(self._path)
+            self._objects = {row[0]: StoredObject(*row) for row in document["objects"]}
+            self._folder = download_cache.downloads_folder() / document["entry"] / document["root"]
+
+    def file_of(self, entry: StoredObject) -> Path | None:
+        """Return the file of the last copy with an object that did not change; None without one."""
+        if self._folder is None or not entry.version or self._objects.get(entry.name) != entry:
+            return None
+        return self._folder / entry.name
+
+    def remember(self, listing: Listing) -> None:
+        """Store a listing; a cache that cannot be written is left as it is."""
+        objects: Sequence[Sequence[Any]] = [list(astuple(entry)) for entry in listing.objects]
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            document = dict(entry=listing.entry, root=listing.root, objects=objects)
+            write_json(self._path, document, sync=False)

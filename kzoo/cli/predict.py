@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from kzoo.cli import keras_import, shared
-from kzoo.inference.encode import Inputs, encode_named
+from kzoo.inference.encode import Inputs, encode_named, local_inputs
 from kzoo.inference.postprocessors.abstention import UNSURE
 from kzoo.inference.predictions import Predictions, set_text
 from kzoo.inference.sources.unreadable import MAX_SHARE_EVALUATION
@@ -310,6 +310,7 @@ def collect_inputs(kind: str, words: Sequence[str]) -> Inputs:
         KzooError: a file does not exist, there are several tables, or standard input is empty.
     """
     inference = get_kind(kind).inference
+    words = [local_inputs(get_kind(kind), word) for word in words]
     if words == ["-"]:
         lines = [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
         if not lines:

@@ -1,7 +1,7 @@
 """Copies of data at addresses in the download cache, from which they are read like local files.
 
-The objects are listed each time. What did not change since the last listing is not transferred again, and a transfer that
-broke goes on where it did. Standard library only.
+The objects are listed each time. What did not change since the last listing is not transferred again, and a transfer
+that broke goes on where it did. Standard library only.
 """
 
 import hashlib
@@ -90,7 +90,8 @@ def listing_of(address: RemoteAddress) -> Listing:
         objects = [entry for entry in storage.list() if pattern.fullmatch(entry.name)]
         if not objects:
             raise KzooError(
-                f"{address} matches no object. Check the pattern: '*' stops at '/', and '**/' is any number of folders.",
+                f"{address} matches no object. Check the pattern: '*' stops at '/', and '**/' is any number of "
+                "folders.",
                 value=str(address),
             )
         return Listing(address, storage, objects, ".")
@@ -188,7 +189,7 @@ def _write(listing: Listing, folder: Path, known: "_Known", progress: Progress) 
 
     with ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="kzoo-copy") as pool:
         copies = [pool.submit(copy, entry) for entry in listing.objects]
-        done, waiting = wait(copies, return_when=FIRST_EXCEPTION)
+        waiting = wait(copies, return_when=FIRST_EXCEPTION).not_done
         for each in waiting:
             each.cancel()
     for each in copies:

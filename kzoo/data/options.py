@@ -203,6 +203,7 @@ class DataOptions(DataArguments):
         """Return the description that identifies data; a `Dataset` knows itself how it was loaded."""
         parts: Any = {name: getattr(data, name) for name in ("train", "validation", "test")}
         calibration = {} if data.calibration is None else {"calibration": len(data.calibration)}
+        recorded = None if data.origin is None else getattr(data.origin.source, "recorded", None)
         return Description(
             name=data.name,
             **(data.loaded or self.stored()),
@@ -216,6 +217,7 @@ class DataOptions(DataArguments):
             class_names=data.class_names,
             feature_names=data.feature_names,
             target_names=data.target_names,
+            source=recorded,
         )
 
 

@@ -27,6 +27,7 @@ from kzoo.problems.kinds import encoding_settings, kind, kind_of, takes_ready_ar
 from kzoo.problems.layout import Preprocessor, RawLabels
 from kzoo.problems.stored_types import DATA_PRESET, FOLDS, Description, Spec
 from kzoo.problems.tasks import problem
+from kzoo.utils.address import local_data
 from kzoo.utils.errors import KzooError, KzooWarning, warn
 from kzoo.utils.formatting import length_of, listed, percent, plural
 from kzoo.utils.table_path import Source, locate, with_sheet
@@ -209,6 +210,9 @@ def load_again(
     Raises:
         KzooError: it is neither a named set nor given, or it differs from the described data.
     """
+    stored_source = described.source or {}
+    if source is None and stored_source:
+        source = local_data(stored_source["address"])
     if source is None and described.name not in NAMES:
         raise KzooError(
             f"The run was trained on {described.name!r}, which is not a named data set. Pass it as data= to score the "
@@ -227,6 +231,12 @@ def load_again(
     if data.fingerprint != described.fingerprint and data.problem.ordered:
         data = load(named, preset_for(spec), OptionsOfBefore.like(options))
     if data.fingerprint != described.fingerprint:
+        now = getattr(source, "recorded", None) or {}
+        if now and now["address"] == stored_source.get("address"):
+            raise KzooError(
+                f"{now['address']} has changed since the run was trained: its version was "
+                f"{stored_source['version']}, and is now {now['version']}. Train again to compare."
+            )
         if source is None:
             raise KzooError(
                 f"The data set {data.name!r} has changed since the run was trained. Train again to compare."

@@ -14,7 +14,7 @@ from kzoo.data.named import NAMES
 from kzoo.data.sample import sample_split
 from kzoo.data.tables.frame import as_table
 from kzoo.evaluation.evaluate import data_to_score
-from kzoo.inference.encode import Inputs, encode_named, predictions_of
+from kzoo.inference.encode import Inputs, encode_named, local_inputs, predictions_of
 from kzoo.inference.explanations.association import RELATED, related_groups
 from kzoo.inference.explanations.dependence import partial_dependence
 from kzoo.inference.explanations.explanation import Explanation, Reasons
@@ -40,7 +40,7 @@ from kzoo.problems.tasks import Score, score_named
 from kzoo.training.score import forward, run_gives_logits
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import JsonObject, expand_home
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.results import displayed_metric, value_of
@@ -161,7 +161,7 @@ def explain(
             argument="repeats",
             value=repeats,
         )
-    inputs = with_sheet(expand_home(rows), sheet, header_row, options)
+    inputs = with_sheet(local_inputs(kind, rows), sheet, header_row, options)
     check_sheet(inputs, sheet, header_row)
     subject = _subject(run)
     if data is not None and not subject.parts():

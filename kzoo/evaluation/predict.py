@@ -13,6 +13,7 @@ from kzoo.inference.encode import (
     adaptive_band_of,
     check_token_ids,
     encode_named,
+    local_inputs,
     to_predictions,
 )
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
@@ -23,7 +24,6 @@ from kzoo.problems.kinds import kind_of
 from kzoo.training.score import forward, run_gives_logits, tta_views
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, about
-from kzoo.utils.files import expand_home
 from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.run import Run
 from kzoo.zoo.untracked import as_run
@@ -118,7 +118,9 @@ def predict(
     size = checked_count("batch_size", batch_size)
     with about(inputs):
         options_of_data = run.data.options if run.tracked else None
-        source = with_sheet(expand_home(inputs), sheet, header_row, options_of_data)
+        source = with_sheet(
+            local_inputs(kind_of(run.preprocessing), inputs), sheet, header_row, options_of_data
+        )
         check_sheet(source, sheet, header_row)
         encoded = encode_named(run.preprocessing, source, keep=keep)
     return predict_encoded(run, encoded, batch_size=size, tta=tta, options=options)

@@ -311,13 +311,18 @@ def _about(run: "Run | None") -> JsonObject:
     """Return what is known of the training of a run (see `ConversionJob`)."""
     summary = run.summary if run else {}
     return dict(
-        data=run.config["data"] if run else None,
+        data=_described(run) if run else None,
         metrics={name: summary[name] for name in ("validation", "test") if name in summary},
         baselines=list(summary.get("baselines") or ()),
         origin=_origin(run),
         retrained=retrained.statement(run) if run and run.tracked else "",
         statistics=(run.config.get("statistics") if run else None) or {},
     )
+
+
+def _described(run: "Run") -> JsonObject:
+    """Return what an exported model says of the training data: not where it lies."""
+    return {name: value for name, value in run.config["data"].items() if name != "source"}
 
 
 def _origin(run: "Run | None") -> dict[str, str]:

@@ -5,6 +5,7 @@ exported model predicts without pandas, scikit-learn and Keras; `tests/test_stru
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -32,7 +33,9 @@ from kzoo.problems.kinds import Kind, kind_of, shape_matches, takes_ready_arrays
 from kzoo.problems.layout import Preprocessor, RawInputs
 from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import Problem, Target
+from kzoo.utils.address import local_data
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import expand_home
 from kzoo.utils.formatting import length_of
 
 if TYPE_CHECKING:
@@ -101,6 +104,16 @@ def _read(reader: Preprocessor, raw: RawInputs) -> tuple[np.ndarray, Sequence[An
         if takes_ready_arrays(reader)
         else kind.inference.read(reader, raw)
     )
+
+
+def local_inputs(kind: Kind, inputs: RawInputs) -> RawInputs:
+    """Return a user's inputs at an address as their copy in the download cache, others with `~` expanded.
+
+    A URL for a model of texts is a text. What strangers send to a server does not come here.
+    """
+    if isinstance(inputs, str) and not ("ids" in kind.facts and re.match("https?:", inputs)):
+        inputs = local_data(inputs)
+    return expand_home(inputs)
 
 
 def to_predictions(

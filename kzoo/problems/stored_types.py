@@ -49,6 +49,13 @@ _TRAINING = {
 _OPTIONS = {
     f"{name}?": option.schema for name, option in OPTIONS.items() if option.schema is not None
 }
+_SOURCE = {
+    "address": str,
+    "version": str,
+    "files?": int,
+    "bytes?": int,
+    "etags?": Mapping,
+}
 _FEATURE = {
     "name": str,
     "mean": float,
@@ -255,6 +262,8 @@ class Description:
         train, validation, test: number of rows of each split.
         class_names, feature_names, target_names: names for display.
         calibration: number of calibration rows; None without any.
+        source: where the data lies, if at an address, and the version of its objects (see `kzoo.cloud.data_copies`);
+            `fingerprint` identifies it wherever it lies.
     """
 
     name: str
@@ -270,6 +279,7 @@ class Description:
     feature_names: tuple[str, ...] = ()
     target_names: tuple[str, ...] = ()
     calibration: int | None = None
+    source: Mapping | None = field(default=None, metadata={"form": (_SOURCE, None)})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", dict(self.options))
@@ -282,8 +292,8 @@ class Description:
         return cls(**_checked_fields(cls, stored, "The description of the data"))
 
     def json(self) -> JsonObject:
-        """Return plain data, without the number of calibration rows if there are none."""
-        return _json(self, optional=("calibration",))
+        """Return plain data, without the number of calibration rows if there are none, and without a source of none."""
+        return _json(self, optional=("calibration", "source"))
 
 
 UNKNOWN = "of type"  # {UNKNOWN: "function"} replaces a value that cannot be compared later
@@ -344,6 +354,11 @@ class Request:
         """
         requested = plain(self.json())
         requested["spec"]["training"].pop("min_steps", None)
+        source = requested["data"].pop("source", None)
+        if source is not None and requested["data"]["fingerprint"] != stored["data"].get(
+            "fingerprint"
+        ):
+            requested["data"]["source"] = {"version": source["version"]}
         before = stored.get("max_time")
         if self.max_time is not None:
             for name in ("epochs", "max_steps"):

@@ -19,6 +19,7 @@ from kzoo.inference.encode import (
     adaptive_band_of,
     check_token_ids,
     encode_named,
+    local_inputs,
     predictions_of,
     to_predictions,
 )
@@ -41,7 +42,7 @@ from kzoo.problems.tasks import Target, problem, problem_for
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.deprecation import deprecated
 from kzoo.utils.errors import KzooError, short_errors
-from kzoo.utils.files import JsonObject, check_regular, expand_home
+from kzoo.utils.files import JsonObject, check_regular
 from kzoo.utils.formatting import hint, length_of, plural
 from kzoo.utils.memory import rows_that_fit
 from kzoo.utils.optional import require
@@ -205,7 +206,9 @@ class Model:
         )
         self.check_options(options)
         batch_size = checked_count("batch_size", batch_size)
-        inputs = with_sheet(expand_home(inputs), sheet, header_row)
+        inputs = with_sheet(
+            local_inputs(kinds.kind_of(self._preprocessing), inputs), sheet, header_row
+        )
         check_sheet(inputs, sheet, header_row)
         encoded = self._check_ids(encode_named(self._preprocessing, inputs, keep=keep))
         band = adaptive_band_of(
@@ -336,7 +339,9 @@ class Model:
                 fit the model.
         """
         seed = checked_seed("seed", seed)
-        inputs = with_sheet(expand_home(inputs), sheet, header_row)
+        inputs = with_sheet(
+            local_inputs(kinds.kind_of(self._preprocessing), inputs), sheet, header_row
+        )
         check_sheet(inputs, sheet, header_row)
         self._check_explained()
         return self.explanation(

@@ -51,7 +51,7 @@ def command_of(
         return None
     words = ["kzoo", "train", word_for(preset)]
     if isinstance(source, str | os.PathLike):
-        words += ["--data", name_of(source)]
+        words += ["--data", _word_of(source)]
     for name, value in (
         dict(seed=options.pop("seed"), data_seed=data.seed) | _data_options(data) | options
     ).items():
@@ -65,12 +65,17 @@ def command_of(
         if flag is not None and flag.write is not None:
             values = flag.write(value)
         if name in ("test", "validation", "calibration") and isinstance(value, str | os.PathLike):
-            values = [name_of(values[0])]
+            values = [_word_of(value)]
         repeated = flag is not None and flag.several == "repeated"
         words += [word for v in values for word in (option, v)] if repeated else [option, *values]
     if overrides:
         words += ["--set", *(f"{name}={_setting(value)}" for name, value in overrides.items())]
     return shlex.join(words)
+
+
+def _word_of(source: "str | os.PathLike[str]") -> str:
+    """Return how a command names a source: by its address if it has one, else by its name, without folders."""
+    return getattr(source, "address", None) or name_of(source)
 
 
 def _data_options(data: DataOptions) -> dict[str, object]:
@@ -113,7 +118,7 @@ def _fold_call(
     arguments |= {
         k: v for k, v in (data_options | options).items() if v is not None and v not in ((), [])
     } | dict(overrides)
-    named_source = [name_of(source)] if isinstance(source, str | os.PathLike) else []
+    named_source = [_word_of(source)] if isinstance(source, str | os.PathLike) else []
     words = [repr(w) for w in (preset.name, *named_source)] + [
         f"{k}={v!r}" for k, v in arguments.items() if v != defaults.get(k)
     ]

@@ -12,7 +12,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
 
-from kzoo.utils.address import local, local_data, local_weights, refuse_remote_output
+from kzoo.utils.address import (
+    local,
+    local_data,
+    local_model_or_data,
+    local_weights,
+    refuse_remote_output,
+)
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import expand_user, path_of
 from kzoo.utils.formatting import HUGE, MOST, as_python
@@ -130,6 +136,7 @@ _MODEL_NAMES = ("exported", "model_or_run", "run", "run_or_model", "weights")
 _OUTPUTS = ("out", "run_dir")  # arguments that name what is written
 # arguments that name data, which may be at an address
 _DATA_NAMES = ("calibration", "data", "repairs", "source", "test", "validation")
+_DATA_OR_MODEL_NAMES = ("preset_or_model_or_run",)
 _PATH_NAMES = (
     "calibration",
     "data",
@@ -245,7 +252,9 @@ def _normalized(name: str | None, value: object) -> Any:
         value = value.tolist()
     if name in _MODEL_NAMES:
         value = local_weights(value) if name == "weights" else local(value)
-    if name in _DATA_NAMES:
+    if name in _DATA_OR_MODEL_NAMES:
+        value = local_model_or_data(value)
+    if name in (*_DATA_NAMES, *_DATA_OR_MODEL_NAMES):
         value = local_data(value)
     return expand_user(value) if name in _PATH_NAMES else value
 

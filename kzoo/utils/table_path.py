@@ -38,6 +38,7 @@ class TablePath(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath
         address: that of the data, of which this is a copy in the download cache; None for files of the user.
         recorded: what a run records of the data at the address: its version.
         copied: the path of the copy, and the address of what it is a copy of (see `remember_copy`).
+        folder: that all these lie below: the names of folders between may hold columns (`year=2024`); None for a file.
     """
 
     label: str | None = None
@@ -50,6 +51,7 @@ class TablePath(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath
     address: str | None = None
     recorded: "Mapping[str, Json] | None" = None
     copied: tuple[str, str] | None = None
+    folder: Path | None = None
 
     def __reduce__(
         self,
@@ -108,6 +110,9 @@ def locate(source: Source) -> Source:
         return source
     path = TablePath(files[0])
     path.files, path.label = tuple(map(Path, files)), os.path.basename(text)
+    parts = Path(pattern).parts
+    fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    path.folder = Path(*parts[:fixed])
     return path
 
 

@@ -110,11 +110,6 @@ def test_invalid_files_are_refused(tmp_path, file, monkeypatch):
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 no more")
     with refuses("'broken.parquet'", "magic bytes"):  # as pyarrow words it
         read_rows(tmp_path / "broken.parquet")
-    folder = tmp_path / "folder"
-    (folder / "year=2024").mkdir(parents=True)
-    pq.write_table(pa.table({"a": [1, 2]}), folder / "year=2024" / "a.parquet")
-    with refuses("'folder'", "'year=2024'", "column"):
-        read_table(folder)
     parts = tmp_path / "parts"
     parts.mkdir()
     pq.write_table(pa.table({"a": [1, 2]}), parts / "1.parquet")

@@ -202,9 +202,9 @@ def _key(request: "LoadRequest", contents: Sequence[Content]) -> str:
     # as JSON, it would be a number
     if isinstance(validation := options.get("validation"), splits.HeldOut):
         options["validation"] = [float(validation), validation.calibration]
-    # File names matter too: suffixes decide how files are read, and notes contain the names.
+    # File names matter too: suffixes decide how files are read, and notes contain the names. Folders may be columns.
     identity = [
-        [[file.name for file in content.files], content.hashes]
+        [[_name_in_table(file) for file in content.files], content.hashes]
         if isinstance(content, FileHashes)
         else content
         for content in contents
@@ -217,6 +217,11 @@ def _key(request: "LoadRequest", contents: Sequence[Content]) -> str:
     return hashlib.sha256(serialized.encode("utf-8", "surrogatepass")).hexdigest()[
         :20
     ] + _size_suffix(request.source)
+
+
+def _name_in_table(file: Path) -> str:
+    """Return the name of a file with those folders above it that may hold values of a column."""
+    return "/".join([*(part for part in file.parts[:-1] if "=" in part), file.name])
 
 
 def _encoding_options(options: "DataOptions") -> JsonObject:

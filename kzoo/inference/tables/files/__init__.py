@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from kzoo.inference.sources.files import add_notes, decode_text
 from kzoo.inference.sources.folders import splits_in
+from kzoo.inference.tables.partitions import is_hidden
 from kzoo.inference.tables.written import CsvText
 from kzoo.utils.discovery import installed, list_modules
 from kzoo.utils.errors import KzooError
@@ -148,9 +149,11 @@ def _files(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the names of the files in and below a folder, in the order of the system: there may be millions."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
+            if is_hidden(entry.name):
+                continue
             if entry.is_dir():
                 yield from _files(entry.path)
-            elif not entry.name.startswith(("_", ".", "README", "LICENSE")):
+            elif not entry.name.startswith(("README", "LICENSE")):
                 yield entry.name
 
 
@@ -180,6 +183,9 @@ def read_table(
     if not len(frame):
         raise KzooError(f"{name_of_table(path)!r} has no rows.")
     add_notes(frame.attrs.pop("notes", ()), notes)
+    partition_notes = frame.attrs.pop("partition_notes", ())  # no warnings
+    if notes is not None:
+        notes += partition_notes
     if notes is not None and (files := path_files(path)):
         notes.append(f"{name_of_table(path)!r}: {plural(len(files), 'file')} read as one table.")
     return frame

@@ -16,6 +16,7 @@ from kzoo.inference.tables.arrow import (
     normalize_table,
     rows_of_normalized,
 )
+from kzoo.inference.tables.partitions import is_hidden, partitions_of
 from kzoo.inference.tables.raw import Rows
 from kzoo.inference.tables.values import plain
 from kzoo.utils.errors import KzooError
@@ -42,7 +43,10 @@ def frame(path: str | Path, text: Collection[str] = ()) -> "DataFrame":
     Raises:
         KzooError: it is not a table; or pyarrow is not installed.
     """
-    return Pieces(path).frame(_read_all(path))
+    table, notes = _read_all(path)
+    frame = frame_of_normalized(table)
+    frame.attrs["partition_notes"] = notes
+    return frame
 
 
 def rows(path: str | Path) -> Rows:
@@ -51,7 +55,7 @@ def rows(path: str | Path) -> Rows:
     Raises:
         KzooError: it is not a table; or pyarrow is not installed.
     """
-    return rows_of_normalized(_read_all(path))
+    return rows_of_normalized(_read_all(path)[0])
 
 
 def header(path: str | Path) -> Rows:
@@ -76,7 +80,7 @@ def files_of(path: str | Path) -> list[Any]:
     """Return the Parquet files that form a table, in order: the file itself, or those in a folder.
 
     Raises:
-        KzooError: there are none, or the names of folders hold values of a column.
+        KzooError: there are none.
     """
     if files := getattr(path, "files", ()):
         return list(files)
@@ -88,37 +92,33 @@ def files_of(path: str | Path) -> list[Any]:
     )
     if not files:
         raise KzooError(f"{path.name!r} contains no Parquet files.")
-    for file in files:
-        if named := [part for part in file.relative_to(path).parts[:-1] if "=" in part]:
-            raise KzooError(
-                f"{path.name!r}: partitioned data sets are not supported, and {named[0]!r} is a column in a folder "
-                "name. Write the column into the files."
-            )
     return files
 
 
 def _is_part(file: Path, folder: Path) -> bool:
-    """Return True if a file is part of the table; metadata files begin with _ or a dot."""
-    return file.is_file() and not any(
-        part.startswith(("_", ".")) for part in file.relative_to(folder).parts
-    )
+    """Return True if a file is part of the table; names of metadata and unfinished parts begin with _ or a dot."""
+    return file.is_file() and not any(map(is_hidden, file.relative_to(folder).parts))
 
 
 class Pieces:
     """A Parquet table that is read piece by piece (see `kzoo.inference.tables.files`)."""
 
     decimal = None
-    notes: Sequence[str] = ()
     written = False
 
     def __init__(self, path: str | Path) -> None:
         self.name, self.files = name_of_table(path), files_of(path)
+        folder = getattr(path, "folder", None) or (Path(path) if Path(path).is_dir() else None)
+        self._partitions = partitions_of(self.files, folder, self.name)
+        self.notes: Sequence[str] = self._partitions.note(self.name)
         # always empty: Parquet has nulls, so no word means a missing value
         self.kept: Mapping[str, Collection[str]] = {}
         self.words: dict[str, set[str]] = {}
         self._opened = [self._open(file) for file in self.files[:1]]
         schema = self._opened[0].schema_arrow
-        self._types = normalize_table(schema.empty_table(), self.name).schema
+        self._file_types = normalize_table(schema.empty_table(), self.name).schema
+        self._partitions.check(self._file_types.names, self.files[0].name, self.name)
+        self._types = self._with_partitions(self._file_types.empty_table(), 0, 0).schema
         self.names = list(self._types.names)
 
     @property
@@ -133,42 +133,53 @@ class Pieces:
         return total
 
     def __iter__(self) -> Iterator[Piece]:
-        for file in self.files:
+        for index, file in enumerate(self.files):
             opened = self._open(file)
             count = max(1, min(_MOST_ROWS, _PIECE // (16 * max(len(self.names), 1))))
             with _pyarrow_errors(self.name):
                 for batch in opened.iter_batches(count, use_threads=False):
                     for part in _slices(batch):
-                        yield Piece(self._normalize(part, file))
+                        table = self._normalize(part, file)
+                        yield Piece(self._with_partitions(table, index, part.num_rows))
 
     def frame(self, table: Table, text: Collection[str] = ()) -> "DataFrame":
         """Return rows of its pieces as the DataFrame that `frame` reads."""
         return frame_of_normalized(table)
 
+    def _with_partitions(self, table: Table, index: int, count: int) -> Table:
+        """Return rows of the file at an index with the columns in the names of its folders, which come last."""
+        pa = arrow()
+        for name, value in self._partitions.typed(index):
+            type = pa.int64() if name in self._partitions.whole else pa.string()
+            table = table.append_column(name, pa.repeat(pa.scalar(value, type), count))
+        return table
+
     def _normalize(self, table: Table, file: str | Path) -> Table:
         normalized = normalize_table(table, self.name)
-        if normalized.schema.names != self.names:
+        names, types = self._file_types.names, self._file_types
+        if normalized.schema.names != names:
+            self._partitions.check(normalized.schema.names, Path(file).name, self.name)
             raise KzooError(
                 f"{self.name!r}: {Path(file).name!r} has different columns than {self.files[0].name!r}."
             )
-        if normalized.schema.types != self._types.types:
+        if normalized.schema.types != types.types:
             pa = arrow()
             try:
-                for column, type in zip(normalized.columns, self._types.types, strict=True):
+                for column, type in zip(normalized.columns, types.types, strict=True):
                     if pa.types.is_timestamp(type) and bool(type.tz) != bool(
                         getattr(column.type, "tz", type.tz)
                     ):
                         raise pa.ArrowInvalid("one has a time zone and the other does not")
-                normalized = normalized.cast(self._types)
+                normalized = normalized.cast(types)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 mismatch = next(
                     n
-                    for n, a, b in zip(self.names, normalized.schema, self._types, strict=True)
+                    for n, a, b in zip(names, normalized.schema, types, strict=True)
                     if a.type != b.type
                 )
                 raise KzooError(
                     f"{self.name!r}: column {mismatch!r} has the type {normalized.schema.field(mismatch).type} in "
-                    f"{Path(file).name!r}, but {self._types.field(mismatch).type} in {self.files[0].name!r}."
+                    f"{Path(file).name!r}, but {types.field(mismatch).type} in {self.files[0].name!r}."
                 ) from None
         return normalized
 
@@ -227,7 +238,8 @@ def _pyarrow_errors(name: str) -> Iterator[None]:
         ) from None
 
 
-def _read_all(path: str | Path) -> Table:
+def _read_all(path: str | Path) -> tuple[Table, list[str]]:
+    """Return the whole table, and notes on how it was read."""
     pieces = Pieces(path)
     tables = []
     size = 0
@@ -241,4 +253,5 @@ def _read_all(path: str | Path) -> Table:
                 "and repeated. Shorten them, or remove columns."
             )
     pa = arrow()
-    return pa.concat_tables(tables) if tables else pieces._types.empty_table()
+    table = pa.concat_tables(tables) if tables else pieces._types.empty_table()
+    return table, list(pieces.notes)

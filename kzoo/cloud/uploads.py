@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,27 +104,27 @@ class Target:
         Raises:
             KzooError: another process holds it.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
         try:
-            local = locked(self.home / ".lock", wait=False)
-            local.__enter__()
-        except OSError:
-            raise KzooError(
-                f"Another process of this machine writes to {self.word}. Wait for it, or use another address."
-            ) from None
-        stop = threading.Event()
-        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            self._store()
+        except OSError as error:
+            raise self._not_written(error) from None
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self.home / ".lock", wait=False))
+            except OSError:
+                raise KzooError(
+                    f"Another process of this machine writes to {self.word}. Wait for it, or use another address.",
+                    value=self.word,
+                ) from None
             self._take()
+            stack.callback(self._release)
+            stop = threading.Event()
             renewing = threading.Thread(target=self._renew, args=(stop,), daemon=True)
             renewing.start()
-            try:
-                yield
-            finally:
-                stop.set()
-                renewing.join()
-                self._release()
-        finally:
-            local.__exit__(None, None, None)
+            stack.callback(renewing.join)
+            stack.callback(stop.set)
+            yield
 
     def _take(self) -> None:
         before = self._read(_LOCK)
@@ -188,11 +188,14 @@ class Target:
                 self._fetch(checked_name(name, self.word), facts)
         except (NotWritten, OSError) as problem:
             error = problem.error if isinstance(problem, NotWritten) else problem
-            raise KzooError(
-                f"Cannot write to {str(self.folder)!r}: {error.strerror or error}. Free some space, or set KZOO_CACHE "
-                "to another folder."
-            ) from None
+            raise self._not_written(error) from None
         self._store(token=self.token, state=state["state"])
+
+    def _not_written(self, error: OSError) -> KzooError:
+        return KzooError(
+            f"Cannot write to {str(self.home)!r}: {error.strerror or error}. Free some space, or set KZOO_CACHE to "
+            "another folder."
+        )
 
     def _fetch(self, name: str, facts: JsonObject) -> None:
         target = self.folder / name
@@ -205,20 +208,27 @@ class Target:
                 "over."
             )
 
+    def stamps(self) -> dict[str, tuple[int, int, int]]:
+        """Return what changes with the files of the folder: name -> time of change, size and number of each."""
+        stamps = {}
+        for path in self._files():
+            status = path.stat()
+            name = path.relative_to(self.folder).as_posix()
+            stamps[name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+        return stamps
+
     def upload_state(self) -> None:
         """Upload the files of the folder as its state; files that are there already are not sent again."""
         self.check_held()
         files: dict[str, JsonObject] = {}
         names = {each.name for each in self.storage.list() if is_unfinished(each.name)}
-        for path in self._files():
-            status = path.stat()
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-            name = path.relative_to(self.folder).as_posix()
+        for name, stamp in self.stamps().items():
+            path = self.folder / name
             known = self._hashes.get(name)
             if known is not None and known[0] == stamp and _object(known[1]) in names:
                 files[name] = known[1]
                 continue
-            content = path.read_bytes() if status.st_size <= _SMALL else None
+            content = path.read_bytes() if stamp[1] <= _SMALL else None
             facts = described(path) if content is None else _facts(content)
             if _object(facts) not in names:
                 if content is None:
@@ -364,24 +374,23 @@ def _uploaded(
                 shutil.copytree(copy, target.folder)
         elif not overwrite and not is_complete(target.folder):
             target.fetch_state()
+        before = target.stamps()
         try:
             yield
         except BaseException:
-            if resumes:
+            if resumes and target.stamps() != before:
                 with suppress(OSError):
                     _keep_state(target)
             raise
         if is_complete(target.folder):
             target.upload()
             target.result = keep(target.folder, target.address, storage.list())
-        elif resumes:  # a notebook's interrupt is no error
+        elif resumes and target.stamps() != before:  # a notebook's interrupt is no error
             _keep_state(target)
 
 
 def _keep_state(target: Target) -> None:
     """Upload the state of what was stopped; a line says where it is if that fails."""
-    if not target.folder.is_dir() or not any(target.folder.iterdir()):
-        return
     try:
         target.upload_state()
         _say(f"{target.word}: the state is uploaded; the same command continues it, on any machine")

@@ -87,7 +87,7 @@ def listing_of(address: RemoteAddress) -> Listing:
     if address.is_pattern:
         folder, pattern = split_pattern(address.key)
         storage = storage_at(address.at(folder, is_folder=True))
-        objects = [entry for entry in storage.list() if pattern.fullmatch(entry.name)]
+        objects = storage.list(pattern)
         if not objects:
             raise KzooError(
                 f"{address} matches no object. Check the pattern: '*' stops at '/', and '**/' is any number of "
@@ -207,7 +207,8 @@ def _again(listing: Listing) -> Objects:
     if len(listing.objects) == 1:
         entry = listing.storage.stat(listing.objects[0].name)
         return [] if entry is None else [entry]
-    return listing.storage.list()
+    _, pattern = split_pattern(listing.address.key) if listing.address.is_pattern else ("", None)
+    return listing.storage.list(pattern)
 
 
 def _transfer(storage: Storage, entry: StoredObject, target: Path, report: Any) -> None:
@@ -219,7 +220,7 @@ def _transfer(storage: Storage, entry: StoredObject, target: Path, report: Any) 
         if file.tell() == entry.size:
             return
         with storage.stream(entry, file.tell()) as stream:
-            while block := stream.read(_BLOCK):
+            while block := stream.read1(_BLOCK):  # what has come, which is kept if nothing follows
                 try:
                     rest = memoryview(block)
                     while rest:

@@ -15,9 +15,13 @@ from kzoo.utils.errors import DownloadError, KzooError
 from kzoo.utils.formatting import first_line
 
 _R = TypeVar("_R")
-ATTEMPTS = 4
+ATTEMPTS = 6
+_LONGEST_WAIT = 10  # seconds
+# No connection at all: an address or an endpoint that is wrong does not answer a little later either.
+_NO_CONNECTION = {"ConnectionRefusedError", "gaierror", "ClientConnectorCertificateError"}
 _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 _BUSY = ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "ServerBusy")
+_BROKEN = {"ClientPayloadError", "ContentLengthError", "IncompleteRead", "IncompleteReadError"}
 _UNSIGNED = ("NoCredentials", "DefaultCredentialsError", "PartialCredentials", "ProfileNotFound")
 _EXPIRED = re.compile(r"expired|TokenRefreshRequired|RefreshError", re.I)
 _ENVIRONMENT = re.compile(r"SECRET|TOKEN|PASSWORD|_KEY|CONNECTION_STRING|SAS", re.I)
@@ -72,7 +76,7 @@ def retried(action: Callable[[], _R], address: str) -> _R:
                 raise problem from None
             if not isinstance(problem, TemporaryError) or attempt == ATTEMPTS:
                 raise problem from None
-        time.sleep(0.1 * 3**attempt)
+        time.sleep(min(0.1 * 3**attempt, _LONGEST_WAIT))
     raise AssertionError  # not reached
 
 
@@ -90,7 +94,9 @@ def as_kzoo_error(error: Exception, address: str) -> Exception:
     is_local = isinstance(error, OSError) and status is None and error.errno in FULL
     if is_local and isinstance(error, OSError):
         return NotWritten(error)
-    if isinstance(error, FileNotFoundError) or status == 404 or "NoSuch" in _code(chain):
+    if names & _BROKEN:  # aiohttp calls it 400
+        status = None
+    elif isinstance(error, FileNotFoundError) or status == 404 or "NoSuch" in _code(chain):
         return FileNotFoundError(errno.ENOENT, "does not exist", address)
     if any(name.startswith(_UNSIGNED) for name in names) or "Unable to locate cred" in text:
         public = {"s3": "FSSPEC_S3_ANON=true", "gs": "FSSPEC_GS_TOKEN=anon"}.get(scheme, "")
@@ -113,9 +119,11 @@ def as_kzoo_error(error: Exception, address: str) -> Exception:
         return KzooError(f"{address} is refused ({status}): {text.rstrip('.')}. Check the address.")
     if isinstance(error, ValueError | TypeError | NotImplementedError | ImportError):
         return KzooError(f"{address} cannot be read: {text.rstrip('.')}. Check the address.")
-    if isinstance(error, OSError) and error.errno == errno.EINVAL and not _is_busy(words):
+    is_invalid = isinstance(error, OSError) and error.errno == errno.EINVAL
+    if isinstance(error, RecursionError) or (is_invalid and not _is_busy(words)):
         return KzooError(f"{address} is refused: {text.rstrip('.')}. Check the address.")
-    return TemporaryError(
+    kind = DownloadError if names & _NO_CONNECTION else TemporaryError
+    return kind(
         f"{address} cannot be reached: {text.rstrip('.')}. Check the connection and the endpoint, and run the same "
         "command again.",
         reason=text,

@@ -83,8 +83,11 @@ class Storage(ABC):
         return f"{self.word.rstrip('/')}/{name}" if name else self.word
 
     @abstractmethod
-    def list(self) -> Objects:
+    def list(self, pattern: re.Pattern[str] | None = None) -> Objects:
         """Return all objects below, sorted by name; none if the folder does not exist.
+
+        Args:
+            pattern: of the names; None for all.
 
         Raises:
             KzooError: it cannot be read, or an object has a name that is no path on this machine.
@@ -158,7 +161,7 @@ class Storage(ABC):
             KzooError: it cannot be removed.
         """
 
-    def stream(self, entry: StoredObject, start: int) -> BinaryIO:
+    def stream(self, entry: StoredObject, start: int) -> "io.BufferedReader":
         """Open an object at a position. Its version is not compared: the caller does it for all objects at once.
 
         Args:
@@ -168,7 +171,7 @@ class Storage(ABC):
         Raises:
             KzooError: it cannot be read.
         """
-        file = self.open(entry.name)
+        file: Any = self.open(entry.name)
         file.seek(start)
         return file
 
@@ -236,13 +239,16 @@ class FolderStorage(Storage):
     def _path(self, name: str) -> Path:
         return self.folder / checked_name(name, self.word)
 
-    def list(self) -> Objects:
+    def list(self, pattern: re.Pattern[str] | None = None) -> Objects:
         objects = []
         for folder, _, files in os.walk(self.folder):
             temporary = {path.name for path in leftovers(folder)}
             for file in files:
                 path = Path(folder, file)
-                if file not in temporary and (entry := self.stat(_relative(path, self.folder))):
+                name = _relative(path, self.folder)
+                if file in temporary or (pattern and not pattern.fullmatch(name)):
+                    continue
+                if entry := self.stat(name):
                     objects.append(entry)
         return sorted(objects, key=lambda entry: entry.name)
 
@@ -355,7 +361,7 @@ class _RemoteStorage(Storage):
             raise self.changed(name, version, entry)
         return io.BufferedReader(_Stream(self, entry), 1 << 16)
 
-    def stream(self, entry: StoredObject, start: int) -> BinaryIO:
+    def stream(self, entry: StoredObject, start: int) -> "io.BufferedReader":
         stream = _Stream(self, entry, compares=False)
         stream.seek(start)
         return io.BufferedReader(stream, 1 << 16)
@@ -475,6 +481,10 @@ class BucketStorage(_RemoteStorage):
                 self._client = make(use_listings_cache=False, skip_instance_cache=True)
             except Exception as error:
                 raise as_kzoo_error(error, self.word) from None
+            if scheme == "s3":
+                self._client.retries = (
+                    1  # its own come on top of those of kzoo and of its HTTP client
+                )
         return self._client
 
     def _key(self, name: str) -> str:
@@ -484,7 +494,7 @@ class BucketStorage(_RemoteStorage):
     def _retried(self, name: str, action: Callable[[], Any]) -> Any:
         return retried(action, self.address_of(name))
 
-    def list(self) -> Objects:
+    def list(self, pattern: re.Pattern[str] | None = None) -> Objects:
         client, base = self.client, self._key("")
 
         def find() -> Mapping[str, Mapping[str, Any]]:
@@ -498,6 +508,8 @@ class BucketStorage(_RemoteStorage):
         objects = []
         for key, info in infos.items():
             name = str(key).removeprefix("/").removeprefix(base).removeprefix("/")
+            if pattern and not pattern.fullmatch(name):
+                continue
             # "folder/" is the mark of an empty folder.
             if name and not name.endswith("/") and info.get("type", "file") == "file":
                 objects.append(_of_info(checked_name(name, self.word), info))
@@ -514,6 +526,12 @@ class BucketStorage(_RemoteStorage):
             facts = self._retried(name, info)
         except FileNotFoundError:
             return None
+        except DownloadError:
+            raise
+        except KzooError:  # an answer to HEAD has no words; that to a listing says why
+            with suppress(FileNotFoundError):
+                self._retried(name, lambda: client.find(key))
+            raise
         return _of_info(name, facts) if facts.get("type", "file") == "file" else None
 
     def range(self, name: str, start: int, end: int) -> bytes:
@@ -570,7 +588,7 @@ class WebStorage(_RemoteStorage):
     def address_of(self, name: str) -> str:
         return self.address.at("/".join(filter(None, (self.address.key, name)))).url
 
-    def list(self) -> Objects:
+    def list(self, pattern: re.Pattern[str] | None = None) -> Objects:
         raise KzooError(
             f"{self.word} is a folder of a web server, which does not list its files. Name a file, such as "
             f"{self.word.rstrip('/')}/data.parquet, or a .tar, .zip or .npz file with all of them."

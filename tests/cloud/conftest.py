@@ -23,6 +23,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -47,7 +48,7 @@ def moto():
     )
     url = f"http://127.0.0.1:{int(server.stdout.readline())}"
     yield url
-    server.stdin.close()
+    server.kill()
     server.wait(20)
 
 
@@ -62,6 +63,17 @@ def s3(moto, monkeypatch):
     client = s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
     client.mkdir("kzoo-test")
     return client
+
+
+@pytest.fixture
+def proxy(s3, moto, monkeypatch):
+    """A `FaultProxy` in front of the server of S3."""
+    from cloud.fault_proxy import FaultProxy
+    from hub.file_server import running
+
+    with running(FaultProxy(moto)) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
 
 
 @pytest.fixture

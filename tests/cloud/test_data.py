@@ -1,14 +1,24 @@
 """Data at addresses: fingerprints, splits and scores of local data; what is copied again; faults on the way."""
 
+import errno
 import json
+import os
+import random
+import sqlite3
+import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from cloud.conftest import SECRET
-from messages import assert_mentions
+from hub.file_server import serving
+from messages import assert_mentions, refuses
 
 import kzoo
 from kzoo.cli import main
+from kzoo.cloud import data_copies
+from kzoo.cloud import storage as storage_module
+from kzoo.utils.address import local_data
 from kzoo.zoo.run import Run
 
 ROWS = 400
@@ -106,3 +116,200 @@ def test_folders_patterns_and_single_files(s3):
         "2024-0.csv", target="churned", test="s3://kzoo-test/tables/2024-1.csv", validation=0.2
     )
     same(data, kzoo.load_data("2024-0.csv", target="churned", test="2024-1.csv", validation=0.2))
+
+
+def copied(address):
+    """Return the content of the copy of a single object."""
+    return local_data(address).read_bytes()
+
+
+def objects_read(proxy):
+    """Return the keys that were read, each once for each request."""
+    return [
+        path for method, path, _ in proxy.requests if method == "GET" and "list-type" not in path
+    ]
+
+
+def test_only_what_changed_is_transferred_again(s3, proxy):
+    for name in ("a", "b", "c/d"):
+        s3.pipe_file(f"kzoo-test/folder/{name}.bin", name.encode() * 1000)
+    first = local_data("s3://kzoo-test/folder/")
+    assert len(objects_read(proxy)) == 3 and first.name == "folder"
+    assert (first / "c" / "d.bin").read_bytes() == b"c/d" * 1000
+    proxy.requests.clear()
+    assert local_data("s3://kzoo-test/folder/") == first
+    assert objects_read(proxy) == []
+    s3.pipe_file("kzoo-test/folder/b.bin", b"new")
+    second = local_data("s3://kzoo-test/folder/")
+    assert objects_read(proxy) == ["/kzoo-test/folder/b.bin"]
+    assert second != first and second.recorded["version"] != first.recorded["version"]
+    assert (second / "b.bin").read_bytes() == b"new" and (
+        first / "b.bin"
+    ).read_bytes() == b"b" * 1000
+    assert (second / "a.bin").samefile(first / "a.bin")
+
+
+def test_a_connection_that_breaks_at_30_random_bytes(s3, proxy, impatient, monkeypatch):
+    monkeypatch.setattr(storage_module, "BLOCK", 20_000)
+    content = os.urandom(600_000)
+    s3.pipe_file("kzoo-test/x.bin", content)
+    proxy.cuts = random.Random(0).sample(range(len(content)), 30)
+    assert copied("s3://kzoo-test/x.bin") == content
+    assert proxy.cuts == []
+
+
+def test_a_transfer_that_was_stopped_goes_on(s3, proxy, impatient, monkeypatch):
+    monkeypatch.setattr(storage_module, "BLOCK", 20_000)
+    monkeypatch.setattr(storage_module, "AHEAD", 1)
+    content = os.urandom(200_000)
+    s3.pipe_file("kzoo-test/folder/x.bin", content)
+    s3.pipe_file("kzoo-test/folder/y.bin", b"small")
+
+    def fail_in_the_middle(method, path):
+        if len(objects_read(proxy)) > 6:
+            proxy.refusal = (403, "ExpiredToken", f"The token {SECRET} has expired.")
+
+    proxy.before = fail_in_the_middle
+    with refuses("s3://kzoo-test/folder", "expired", "Renew") as caught:
+        local_data("s3://kzoo-test/folder")
+    assert SECRET not in str(caught.value)
+    proxy.before, proxy.refusal = lambda method, path: None, None
+    proxy.requests.clear()
+    proxy.sent = 0
+    assert (local_data("s3://kzoo-test/folder") / "x.bin").read_bytes() == content
+    assert len(objects_read(proxy)) < 10 and proxy.sent < 200_000
+
+
+def test_a_busy_server_is_asked_again(s3, proxy, impatient):
+    s3.pipe_file("kzoo-test/x.bin", b"content")
+    proxy.statuses, proxy.delay = [500, 503, 503, 500], 0.05
+    assert copied("s3://kzoo-test/x.bin") == b"content"
+
+
+def test_an_object_that_changes_between_listing_and_reading(s3, proxy):
+    s3.pipe_file("kzoo-test/x.bin", b"one")
+    before = s3.info("kzoo-test/x.bin")["ETag"].strip('"')
+
+    def change(method, path):
+        if method == "GET" and "x.bin" in path:
+            s3.pipe_file("kzoo-test/x.bin", b"two")
+
+    proxy.before = change
+    with refuses("s3://kzoo-test/x.bin", "changed", before) as caught:
+        local_data("s3://kzoo-test/x.bin")
+    assert_mentions(str(caught.value), s3.info("kzoo-test/x.bin")["ETag"].strip('"'))
+    proxy.before = lambda method, path: None
+    assert copied("s3://kzoo-test/x.bin") == b"two"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "parts"),
+    [
+        ((403, "AccessDenied", "Access Denied"), ["permission", "owner"]),
+        ((403, "InvalidAccessKeyId", "The key does not exist"), ["permission", "AWS_PROFILE"]),
+        ((403, "SignatureDoesNotMatch", f"computed with {SECRET}"), ["permission"]),
+        ((400, "ExpiredToken", "The provided token has expired."), ["expired", "Renew"]),
+    ],
+)
+def test_refusals_of_the_server_are_final(s3, proxy, refusal, parts):
+    proxy.refusal = refusal
+    with refuses("s3://kzoo-test/x.bin", *parts) as caught:
+        local_data("s3://kzoo-test/x.bin")
+    assert SECRET not in str(caught.value) and "\n" not in str(caught.value)
+    assert len(proxy.requests) < 6
+
+
+def test_an_endpoint_that_does_not_answer(s3, impatient, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with refuses("s3://kzoo-test/x.bin", "cannot be reached", "endpoint"):
+        local_data("s3://kzoo-test/x.bin")
+
+
+def test_a_full_disk(s3, cache, monkeypatch):
+    s3.pipe_file("kzoo-test/x.bin", b"content")
+
+    def full(path, *arguments, **options):
+        Path(path).touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(data_copies, "open", full, raising=False)
+    with refuses("s3://kzoo-test/x.bin", "No space left", "KZOO_CACHE"):
+        local_data("s3://kzoo-test/x.bin")
+    assert not [path for path in (cache / "downloads").rglob("*.bin")]
+
+
+def test_data_larger_than_the_cache(s3, monkeypatch):
+    s3.pipe_file("kzoo-test/x.bin", bytes(3_000_000))
+    monkeypatch.setenv("KZOO_CACHE_SIZE", "2MiB")
+    with refuses("s3://kzoo-test/x.bin", "2.9 MiB", "KZOO_CACHE_SIZE"):
+        local_data("s3://kzoo-test/x.bin")
+
+
+def test_a_file_of_a_web_server(tmp_path, capsys):
+    table("churn.csv")
+    with serving(".") as server:
+        address = f"{server.url}/churn.csv"
+        same(
+            kzoo.load_data(address, target="churned"), kzoo.load_data("churn.csv", target="churned")
+        )
+        assert main(["check", address, "--target", "churned", "--json"]) == 0
+        output = capsys.readouterr()
+        assert address in output.out and "downloads" not in output.out + output.err
+        with refuses(f"{server.url}/no.csv", "does not exist"):
+            kzoo.load_data(f"{server.url}/no.csv", target="churned")
+
+
+def test_a_database_in_a_bucket(s3):
+    with sqlite3.connect("shop.sqlite") as base:
+        base.execute("create table customers (age, plan, churned)")
+        base.executemany(
+            "insert into customers values (?, ?, ?)",
+            [(20 + i % 50, "ab"[i % 2], "yes" if i % 50 > 25 else "no") for i in range(200)],
+        )
+    base.close()
+    s3.put_file("shop.sqlite", "kzoo-test/shop.sqlite")
+    same(
+        kzoo.load_data("sqlite:s3://kzoo-test/shop.sqlite?customers", target="churned"),
+        kzoo.load_data("sqlite:shop.sqlite?customers", target="churned"),
+    )
+
+
+def test_messages_name_the_address_instead_of_the_copy(s3, capsys):
+    table("churn.csv")
+    s3.put_file("churn.csv", "kzoo-test/churn.csv")
+    s3.pipe_file("kzoo-test/empty/broken.parquet", b"no parquet")
+    for words in (
+        ["train", "tabular_fnn", "--data", "s3://kzoo-test/churn.csv", "--target", "no"],
+        ["check", "s3://kzoo-test/empty/broken.parquet", "--target", "y"],
+        ["check", "s3://kzoo-test/empty", "--target", "y"],
+    ):
+        assert main(words) == 2
+        error = capsys.readouterr().err
+        assert "downloads" not in error and "Traceback" not in error
+
+
+WRONG_SOURCES = [
+    ("s3://kzoo-missing/x.csv", ["does not exist"]),
+    ("s3://kzoo-missing/", ["does not exist"]),
+    ("s3://kzoo-test/no.csv", ["does not exist"]),
+    ("s3://kzoo-test/no/", ["does not exist"]),
+    ("s3://kzoo-test/*.csv", ["matches no object"]),
+    ("s3://kzoo-test/**/no-?.csv", ["matches no object"]),
+    ("s3://kzoo-test/both", ["an object and a folder"]),
+    ("s3://kzoo-test/strange", ["name", "Rename"]),
+    ("https://127.0.0.1/", ["does not list"]),
+    ("hf://datasets/me/x", ["hf://datasets/me/x"]),
+]
+
+
+@pytest.mark.parametrize(("word", "parts"), WRONG_SOURCES)
+def test_wrong_sources_are_one_line(s3, word, parts, capsys, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    s3.pipe_file("kzoo-test/both/a", b"1")
+    s3.pipe_file("kzoo-test/both/a/b", b"1")
+    s3.pipe_file("kzoo-test/strange/a//b.csv", b"1")
+    assert main(["train", "tabular_fnn", "--data", word, "--target", "y"]) == 2
+    output = capsys.readouterr()
+    assert_mentions(output.err, *parts)
+    assert len(output.err.splitlines()) == 1 and SECRET not in output.err

@@ -135,7 +135,7 @@ def run(args: argparse.Namespace) -> JsonObject:
 
 
 def render(document: JsonObject, args: argparse.Namespace) -> str:
-    lines = [f"{document['run']} on {document['data']}:"]
+    lines = [f"{shared.path_text(document['run'])} on {document['data']}:"]
     scores = document["scores"]
     if "band" in scores:  # of forecasts, whose errors depend on each other
         scores = scores | {"coverage_interval": scores["band"]["interval"]}

@@ -136,7 +136,7 @@ def _show_run(run: Run, args: argparse.Namespace) -> JsonObject:
     summary = run.summary if run.finished else {}
     scores = summary.get("test") or summary.get("validation") or {}
     fields = dict(
-        run=str(run.path),
+        run=shared.path_text(run.path),
         summary="",
         dataset=run.data.name,
         scores=scores,

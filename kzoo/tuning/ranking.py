@@ -256,10 +256,15 @@ def _is_readable(run: Run | Search) -> bool:
 
 
 def _short_names(runs: Sequence[Run | Search]) -> list[str]:
-    """Return the paths relative to their common folder."""
+    """Return the paths relative to their common folder; of runs at an address, the address."""
+    addresses = [getattr(run.path, "address", None) for run in runs]
     paths = [Path(os.path.abspath(run.path)) for run in runs]
-    base = os.path.commonpath([path.parent for path in paths])
-    return [path.relative_to(base).as_posix() for path in paths]
+    local = [path for path, address in zip(paths, addresses, strict=True) if address is None]
+    base = os.path.commonpath([path.parent for path in local]) if local else ""
+    return [
+        path.relative_to(base).as_posix() if address is None else str(address)
+        for path, address in zip(paths, addresses, strict=True)
+    ]
 
 
 def _shared_objective(

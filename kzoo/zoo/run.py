@@ -145,9 +145,8 @@ class Run:
         return {}
 
     def __repr__(self) -> str:
-        return (
-            f"<Run {self.path}: {self.config['spec']['preset']} on {self.config['data']['name']}>"
-        )
+        place = getattr(self.path, "address", None) or self.path
+        return f"<Run {place}: {self.config['spec']['preset']} on {self.config['data']['name']}>"
 
     def _repr_html_(self) -> str:
         """Return the scores beside those of the baselines, for a notebook."""

@@ -140,8 +140,13 @@ def test_a_run_is_uploaded_whole_and_opened_on_another_machine(bucket, machine, 
     assert main(["report", word, "--out", "page.html"]) == 0 and Path("page.html").is_file()
     assert main(["check", word, "--data", "iris"]) == 0
     assert kzoo.check(word, "iris") == []
-    assert main(["compare", word, "--json"]) == 2  # one run
-    assert_mentions(capsys.readouterr().err, "two or more runs")
+    assert repr(again) == f"<Run {word}: iris_fnn on iris>"
+    run.folder.rename("copy")
+    capsys.readouterr()
+    assert main(["compare", word, "copy"]) == 0
+    table = capsys.readouterr().out
+    assert f"  {word}  " in table and "  copy  " in table
+    shutil.rmtree("copy")
     assert sorted(p.name for p in Path().iterdir()) == ["cache", "page.html", "rows.csv"]
 
 

@@ -221,6 +221,10 @@ def _detect(path: Path, request: LoadRequest) -> LoadRequest:
 def _folder(path: Path, request: LoadRequest) -> LoadRequest:
     source = _source_of_folder(path)
     if source is None:
+        if tables := sorted(file.name for file in path.iterdir() if is_table(file)):
+            raise KzooError(
+                f"{path.name!r} has {tables[0]!r}, and is not one table. Pass the path of a table; test= takes another."
+            )
         refuse_options(request.options, without_effect(("task",)), path.name)
         ignored_counts = Counter(
             Path(name).suffix.lower()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from messages import notes_with, refuses
 
 import kzoo
 from kzoo.inference.tables.files import (
+    is_table,
     pieces_of,
     read_header,
     read_rows,
@@ -202,3 +204,166 @@ def test_a_partitioned_table_larger_than_memory(tmp_path, monkeypatch):
     next(folder.glob("month=3")).rename(folder / "month=7")
     changed = kzoo.load_data(folder, target="sold")
     assert changed.fingerprint != data.fingerprint
+
+
+def parts_of(frame, folder, count=3, **options):
+    """Write a table as CSV files, as Spark names them."""
+    folder.mkdir()
+    bounds = np.linspace(0, len(frame), count + 1).astype(int)
+    for number, (start, stop) in enumerate(pairwise(bounds)):
+        frame[start:stop].to_csv(
+            folder / f"part-{number:05d}-6f1c-c000.csv", index=False, **options
+        )
+        (folder / f".part-{number:05d}-6f1c-c000.csv.crc").write_bytes(b"crc")
+    (folder / "_SUCCESS").touch()
+    return folder
+
+
+@pytest.mark.parametrize("memory", ["1GiB", "1KiB"])
+@pytest.mark.parametrize("written", [{}, {"sep": ";", "decimal": ","}])
+def test_parts_of_a_csv_table_are_read_as_one_file(written, memory, tmp_path, monkeypatch):
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KZOO_MEMORY", memory)
+    frame = sales()
+    frame.loc[frame.index % 7 == 0, "shop"] = None
+    frame.to_csv(tmp_path / "whole.csv", index=False, **written)
+    folder = parts_of(frame, tmp_path / "parts", **written)
+    whole = kzoo.load_data(tmp_path / "whole.csv", target="sold")
+    for source in (folder, str(folder / "part-*.csv")):
+        data = kzoo.load_data(source, target="sold")
+        assert notes_with(data.notes, "3 files", "one table")
+        assert bool(notes_with(data.notes, "memory")) == (memory == "1KiB")
+        _same(data, whole)
+
+
+@pytest.mark.parametrize("memory", ["1GiB", "1KiB"])
+def test_partitioned_csv_files_are_read_as_one_file(memory, tmp_path, monkeypatch):
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KZOO_MEMORY", "1GiB")
+    frame = sales()
+    frame["shop"] = frame["shop"].where(frame["shop"] != "50%")
+    folder = hive(frame, tmp_path / "parts", to_csv)
+    read = read_table(folder, notes=[])
+    assert (
+        list(read.columns)
+        == ["price", "count", "sold", "month", "shop"]
+        == read_rows(folder).columns
+    )
+    assert read_header(folder).columns == list(read.columns)
+    assert read["shop"].isna().sum() == frame["shop"].isna().sum() > 0
+    read.to_csv(tmp_path / "whole.csv", index=False)
+    monkeypatch.setenv("KZOO_MEMORY", memory)
+    data = kzoo.load_data(folder, target="sold")
+    assert notes_with(data.notes, "'month'", "'shop'", "folders")
+    _same(data, kzoo.load_data(tmp_path / "whole.csv", target="sold"))
+
+
+def test_pieces_of_parts_are_those_of_the_joined_text(tmp_path):
+    texts = [
+        'a,b\n1,"x\ny"\n2\n',  # a text with a line end, and a short row
+        "a,b\r\n3,ä\r\n\r\n4,NA",  # other line ends, a blank line, and no line end
+        "a,b\n",  # no rows
+        "a,b\n5,ü\n".encode("cp1252"),
+    ]
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for number, text in enumerate(texts):
+        content = text if isinstance(text, bytes) else text.encode()
+        (folder / f"{number}.csv").write_bytes(content)
+    frame = read_table(folder, notes=(notes := []))
+    assert notes_with(notes, "'3.csv'", "Windows-1252")
+    pieces = pieces_of(folder)
+    assert notes_with(pieces.notes, "'3.csv'", "Windows-1252") and notes_with(
+        pieces.notes, "4 files"
+    )
+    rows = pa.concat_tables([piece.table for piece in pieces]).to_pylist()
+    expected = [{"a": "1", "b": "x\ny"}, {"a": "3", "b": "ä"}, {"a": "4", "b": None}]
+    assert rows == [*expected, {"a": "5", "b": "ü"}, {"a": "2", "b": None}]
+    assert frame["a"].tolist() == [1, 2, 3, 4, 5] == sorted(int(row["a"]) for row in rows)
+    assert size_of(folder) > 0
+
+
+def _texts(**files):
+    def write(folder):
+        for name, text in files.items():
+            path = folder / (name.replace("__", "/").replace("_eq_", "=") + ".csv")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    return write
+
+
+BAD_PARTS = {
+    "other columns": (_texts(a="x,y\n1,2\n", b="x,z\n1,2\n"), ["'b.csv'", "'z'", "'y'"]),
+    "more columns": (_texts(a="x,y\n1,2\n", b="x,y,z\n1,2,3\n"), ["'b.csv'", "3 columns"]),
+    "another order": (_texts(a="x,y\n1,2\n", b="y,x\n1,2\n"), ["'b.csv'", "order"]),
+    "another separator": (_texts(a="x,y\n1,2\n", b="x;y\n1;2\n"), ["'b.csv'", "separator"]),
+    "another decimal sign": (_texts(a="x;y\n1,5;2\n", b="x;y\n1.5;2\n"), ["'b.csv'", "decimal"]),
+    "an empty file": (_texts(a="x,y\n1,2\n", b=""), ["'b.csv'", "empty"]),
+    "a row that is too long": (_texts(a="x,y\n1,2\n", b="x,y\n1,2\n1,2,3\n"), ["table"]),
+    "a key in the file": (_texts(k_eq_1__a="k,y\n1,2\n"), ["'k'", "'a.csv'", "Rename"]),
+    "a file without the key": (_texts(k_eq_1__a="x,y\n1,2\n", b="x,y\n1,2\n"), ["'k'", "none"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PARTS)
+def test_parts_that_do_not_fit_are_refused_in_one_line(case, tmp_path):
+    write, words = BAD_PARTS[case]
+    write(tmp_path / "t")
+    with refuses(*words):
+        read_table(tmp_path / "t")
+    with refuses(*words):
+        read_rows(tmp_path / "t")
+    with refuses(*words):
+        list(pieces_of(tmp_path / "t"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train.csv", "test.csv"],
+        ["labels.csv"],
+        ["cat/1.csv", "dog/1.csv"],
+        ["1.csv", "2.png"],
+        ["1.csv", "class/2.csv"],
+        ["README.md", "_SUCCESS"],
+    ],
+)
+def test_other_folders_are_no_table(names, tmp_path):
+    for name in names:
+        (tmp_path / "t" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "t" / name).write_text("x,y\n1,2\n")
+    assert not is_table(tmp_path / "t")
+    assert is_table(tmp_path / "t" / "1.csv")
+
+
+def test_a_folder_of_separate_tables_is_refused_with_the_way_out(tmp_path):
+    _texts(train="x,y\n1,2\n", test="x,y\n1,2\n")(tmp_path / "t")
+    with refuses("'t'", "test.csv", "test="):
+        kzoo.load_data(tmp_path / "t", target="y")
+
+
+def test_compressed_parts_and_parts_of_several_types(tmp_path):
+    frame = sales(60)
+    (tmp_path / "gz").mkdir()
+    for number in range(2):
+        part = frame[number * 30 : number * 30 + 30]
+        part.to_csv(tmp_path / "gz" / f"part-{number}.csv.gz", index=False)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "gz", notes=[]), frame, check_dtype=False)
+    (tmp_path / "gz" / "part-2.tsv").write_text("a\tb\n")
+    with refuses("'gz'", ".gz", ".tsv"):
+        read_table(tmp_path / "gz")
+
+
+def test_new_rows_are_read_from_parts(tmp_path):
+    run = kzoo.train(
+        "tabular_fnn", hive(sales(), tmp_path / "old", to_parquet), target="sold", epochs=1,
+        out=tmp_path / "run", seed=0,
+    )  # fmt: skip
+    new = sales(50, seed=1)
+    folders = [hive(new, tmp_path / "p", to_parquet), hive(new, tmp_path / "c", to_csv)]
+    read_table(folders[1], notes=[]).to_csv(tmp_path / "new.csv", index=False)
+    expected = kzoo.predict(run, tmp_path / "new.csv")
+    for folder in folders:
+        predictions = kzoo.predict(run, folder)
+        np.testing.assert_array_equal(predictions.probabilities, expected.probabilities)

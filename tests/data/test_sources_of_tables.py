@@ -379,7 +379,7 @@ def test_an_archive_that_can_be_read_is_not_to_be_made_again(tmp_path):
     assert "again" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a.csv.gz", "a.jsonl", "iris.zip", "b-*.csv", "sqlite"])
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.jsonl", "iris.zip", "b-*.jsonl", "sqlite"])
 def test_an_expanded_table_takes_no_more_than_memory(name, tmp_path, monkeypatch):
     text = "a,b\n" + "1,xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n" * 100_000
     monkeypatch.setenv("KZOO_MEMORY", "4MiB")
@@ -389,9 +389,9 @@ def test_an_expanded_table_takes_no_more_than_memory(name, tmp_path, monkeypatch
         source = file(tmp_path / name, '{"a": 1, "b": "xxxxxxxxxxxxxxxxxxxxxxxxxxx"}\n' * 100_000)
     elif name == "iris.zip":
         source = zipped(tmp_path, **{"a.csv": text})
-    elif name == "b-*.csv":
+    elif name == "b-*.jsonl":
         source = tmp_path / name
-        file(tmp_path / "b-1.csv", text)
+        file(tmp_path / "b-1.jsonl", '{"a": 1, "b": "xxxxxxxxxxxxxxxxxxxxxxxxxxx"}\n' * 100_000)
     else:
         endless = "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT * FROM x"
         source = f"sqlite:{database(tmp_path)}?{endless}"

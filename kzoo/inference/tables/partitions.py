@@ -39,13 +39,15 @@ class Partitions:
     values: Sequence[tuple[str | None, ...]] = ()
     whole: frozenset[str] = field(default_factory=frozenset)
 
+    def as_written(self, index: int) -> list[tuple[str, str | None]]:
+        """Return (name, text) of each column in the file at an index."""
+        return list(zip(self.names, self.values[index], strict=True)) if self.names else []
+
     def typed(self, index: int) -> list[tuple[str, str | int | None]]:
         """Return (name, value) of each column in the file at an index."""
-        if not self.names:
-            return []
         return [
             (name, int(value) if value is not None and name in self.whole else value)
-            for name, value in zip(self.names, self.values[index], strict=True)
+            for name, value in self.as_written(index)
         ]
 
     def check(self, columns: Iterable[str], file: str, name: str) -> None:

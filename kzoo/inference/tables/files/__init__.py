@@ -23,6 +23,7 @@ and may have
     Pieces(path)                     the table in pieces, if it does not fit into memory: a `TablePieces` (see
                                      `kzoo.inference.tables.arrow`). Needs pyarrow
     FOLDERS = True                   a folder of such files is a table too, of `files_of(path)`
+    SEVERAL = True                   these functions take the `TablePath` of several files too
 """
 
 import os
@@ -36,8 +37,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kzoo.inference.sources.files import add_notes, decode_text
-from kzoo.inference.sources.folders import splits_in
-from kzoo.inference.tables.partitions import is_hidden
+from kzoo.inference.sources.folders import SPLIT_FOLDERS, splits_in
+from kzoo.inference.tables.partitions import is_hidden, partitions_of
 from kzoo.inference.tables.written import CsvText
 from kzoo.utils.discovery import installed, list_modules
 from kzoo.utils.errors import KzooError
@@ -55,8 +56,12 @@ _OPTIONAL = ("header", "size", "Pieces")  # functions that a module may have
 _MOST_COLUMNS = 10_000  # of an uploaded table
 _LABELS = "labels"  # name of the table in a folder that labels its files, without the suffix
 _DEFAULT_SUFFIX = ".csv"  # the reader of files with an unknown suffix
+_DESCRIPTIONS = ("README", "LICENSE")
+_SPLIT_NAMES = {word for words in SPLIT_FOLDERS.values() for word in words}
 _MAX_FILES_CHECKED = 100  # files of a folder, which must all have the same reader
 _ARCHIVES = (".gz", ".zip")  # a folder may have one beside its table of labels
+# Types of files a folder of which is one table, unless it has folders of classes. Spark writes such folders.
+_PARTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".gz")
 _OTHER_SPREADSHEETS = (".xls", ".xlsb", ".ods", ".fods", ".numbers")
 
 
@@ -86,11 +91,13 @@ def _reader_of(suffix: str) -> ModuleType | None:
 
 def is_table(path: str | Path) -> bool:
     """Return True if this is the path of a table, judged by its suffix; for a folder, by those of its files."""
-    path = locate(path)
+    path = _located(path)
     if not isinstance(path, str | Path):
         return False
     if getattr(path, "database", False) or Path(path).suffix.lower() in _OTHER_SPREADSHEETS:
         return True  # the latter so that reading them says what to do
+    if path_files(path):
+        return _reader_of(path_files(path)[0].suffix.lower()) is not None
     reader = _folder_reader(path) if os.path.isdir(path) else _reader_of(Path(path).suffix.lower())
     return reader is not None
 
@@ -145,6 +152,43 @@ def _folder_reader(path: str | os.PathLike[str]) -> ModuleType | None:
     return module if getattr(module, "FOLDERS", False) else None
 
 
+def _located(path: Any) -> Any:
+    """Return a path as `locate` does; a folder of CSV files that are parts of one table as a `TablePath` of them."""
+    path = locate(path)
+    if not isinstance(path, str | Path) or path_files(path) or not os.path.isdir(path):
+        return path
+    if not (files := _parts_in(path)):
+        return path
+    located = TablePath(path)
+    located.__dict__ |= getattr(path, "__dict__", {})
+    located.files, located.folder, located.label = files, Path(path), name_of_table(path)
+    return located
+
+
+def _parts_in(folder: str | Path) -> tuple[Path, ...]:
+    """Return the sorted files of a folder whose files are the parts of one table of texts; none for other folders.
+
+    They lie in the folder or in folders such as `year=2024`. Other folders hold the examples of a class, a file named
+    `labels` labels other files, and files such as `train.csv` are tables of their own.
+    """
+    for name in islice(_files(folder), _MAX_FILES_CHECKED):
+        if Path(name).suffix.lower() not in _PARTS:
+            return ()
+    files = []
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        if any("=" not in name for name in folders):
+            return ()
+        for name in names:
+            if is_hidden(name) or name.startswith(_DESCRIPTIONS):
+                continue
+            stem, suffix = name.partition(".")[0].lower(), Path(name).suffix.lower()
+            if suffix not in _PARTS or stem == _LABELS or stem in _SPLIT_NAMES:
+                return ()
+            files.append(Path(path, name))
+    return tuple(sorted(files))
+
+
 def _files(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the names of the files in and below a folder, in the order of the system: there may be millions."""
     with suppress(OSError), os.scandir(folder) as entries:
@@ -153,7 +197,7 @@ def _files(folder: str | os.PathLike[str]) -> Iterator[str]:
                 continue
             if entry.is_dir():
                 yield from _files(entry.path)
-            elif not entry.name.startswith(("README", "LICENSE")):
+            elif not entry.name.startswith(_DESCRIPTIONS):
                 yield entry.name
 
 
@@ -175,7 +219,7 @@ def read_table(
     Raises:
         KzooError: the file is not a table, or has no rows.
     """
-    path = locate(path)
+    path = _located(path)
     reader = _table_reader(path)
     options = {"compact": compact} if isinstance(reader, _Written) else {}
     frame = reader.frame(path, text, **options)
@@ -183,10 +227,14 @@ def read_table(
     if not len(frame):
         raise KzooError(f"{name_of_table(path)!r} has no rows.")
     add_notes(frame.attrs.pop("notes", ()), notes)
-    partition_notes = frame.attrs.pop("partition_notes", ())  # no warnings
-    if notes is not None:
-        notes += partition_notes
-    if notes is not None and (files := path_files(path)):
+    partition_notes = frame.attrs.pop("partition_notes", ())
+    if notes is None:  # these are no warnings
+        return frame
+    files = path_files(path)
+    notes += partition_notes or partitions_of(
+        files, getattr(path, "folder", None), name_of_table(path)
+    ).note(name_of_table(path))
+    if files:
         notes.append(f"{name_of_table(path)!r}: {plural(len(files), 'file')} read as one table.")
     return frame
 
@@ -197,7 +245,7 @@ def read_rows(path: str | Path) -> "Rows":
     Raises:
         KzooError: it is not a table, or has no rows.
     """
-    path = locate(path)
+    path = _located(path)
     rows = _table_reader(path).rows(path)
     if not len(rows):
         raise KzooError(f"{name_of_table(path)!r} has no rows.")
@@ -261,7 +309,7 @@ def size_of(path: str | Path) -> int:
 
 def _optional(path: str | Path, name: str) -> Any:
     """Return what a function of the reader of a table returns; None if the reader has no such function."""
-    path = locate(path)
+    path = _located(path)
     function = getattr(_table_reader(path), name, None)
     return None if function is None else function(path)
 
@@ -277,10 +325,17 @@ def _table_reader(path: str | os.PathLike[str]) -> Any:
     if getattr(path, "database", False):
         module = import_module(f"{__name__}.sqlite")
     else:
-        module = _folder_reader(path) or _reader_of(suffix) or _built_in_readers()[_DEFAULT_SUFFIX]
-    files = getattr(path, "files", ())
-    if files and not getattr(module, "FOLDERS", False):
-        return _Written(partial(_joined, module))
+        files = path_files(path)
+        suffix = files[0].suffix.lower() if files else suffix
+        module = (
+            (None if files else _folder_reader(path))
+            or _reader_of(suffix)
+            or _built_in_readers()[_DEFAULT_SUFFIX]
+        )
+        if files and not getattr(module, "FOLDERS", False):
+            _check_alike(path, module)
+            several = module if getattr(module, "SEVERAL", False) else None
+            return _Written(partial(_joined, module), several)
     return _Written(module.written, module) if hasattr(module, "written") else module
 
 
@@ -321,28 +376,46 @@ def path_files(path: object) -> list[Path]:
     return list(getattr(path, "files", ()))
 
 
-def _joined(module: ModuleType, path: TablePath) -> CsvText:
-    """Return the files of a pattern as the text of one CSV file.
+def _check_alike(path: Any, module: ModuleType) -> None:
+    """Raise `KzooError` for files that have different suffixes, or a type of which several cannot be read.
 
-    Raises:
-        KzooError: they have different suffixes, types or columns, or do not fit into memory.
+    Args:
+        path: a `TablePath` of several files.
+        module: the reader of the first.
     """
-    csv = import_module(f"{__name__}.csv")
     name = name_of_table(path)
     suffixes_of_files = sorted({file.suffix.lower() for file in path.files})
     if len(suffixes_of_files) > 1:
         raise KzooError(
-            f"{name!r} matches files of several types: {listed(suffixes_of_files)}. Match one type."
+            f"{name!r} has files of several types: {listed(suffixes_of_files)}. Pass files of one type."
         )
     if not hasattr(module, "written"):
         raise KzooError(
             f"{name!r}: several {suffixes_of_files[0]} files cannot be read as one table. Pass one file."
         )
-    return csv.joined([module.written(_part(path, file)) for file in path.files], name)
+
+
+def _joined(module: ModuleType, path: TablePath) -> CsvText:
+    """Return the files of a pattern or of a folder as the text of one CSV file.
+
+    Raises:
+        KzooError: they have different columns, or do not fit into memory.
+    """
+    csv = import_module(f"{__name__}.csv")
+    name = name_of_table(path)
+    partitions = partitions_of(path.files, path.folder, name)
+    parts = []
+    for number, file in enumerate(path.files):
+        part = module.written(_part(path, file))
+        if partitions.names:
+            partitions.check(csv.header_of(part).columns, file.name, name)
+            part = csv.with_columns(part, partitions.as_written(number))
+        parts.append(part)
+    return csv.joined(parts, name)
 
 
 def _part(path: TablePath, file: Path) -> TablePath:
     """Return the path of one of the files of a pattern, with its options."""
     part = TablePath(file)
-    part.__dict__ |= {**path.__dict__, "files": (), "label": None}
+    part.__dict__ |= {**path.__dict__, "files": (), "folder": None, "label": None}
     return part

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,17 +33,20 @@ from kzoo.inference.tables.numbers import (
     shown_by,
     thousands_beside_integers,
 )
+from kzoo.inference.tables.partitions import partitions_of
 from kzoo.inference.tables.raw import Rows
 from kzoo.inference.tables.values import MISSING, plain
 from kzoo.inference.tables.written import CsvText, most_text, too_long
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
 from kzoo.utils.memory import free_memory
+from kzoo.utils.table_path import name_of_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 SUFFIXES = (".csv", ".tsv")
+SEVERAL = True  # `header`, `size` and `Pieces` take several files
 _END_MARK = "\0end"
 _LINE_END = re.compile(r"\r\n?|\n")
 _MAX_NOTES = 20  # notes on duplicate column names
@@ -460,6 +463,86 @@ def _check_type(data: bytes, name: str) -> None:
         raise KzooError(f"{name!r} is compressed by gzip: rename it to end in .csv.gz.")
 
 
+class _Alike:
+    """Checks that the files of a table have the same header, separator and decimal sign.
+
+    Args:
+        name: of the table, for messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._first: tuple[str, list[str], str, str | None] | None = None
+
+    def check(self, file: str, head: str, stream: io.TextIOBase) -> None:
+        """Read the header of the next file.
+
+        Args:
+            file: name of the file.
+            head: its beginning.
+            stream: of its text, of which the header is read.
+
+        Raises:
+            KzooError: it differs from the first file.
+        """
+        separator, decimal = _sniff(head, file)
+        names = [column.strip() for column in next(_iter_rows(stream, separator))]
+        if self._first is None:
+            self._first = (file, names, separator, decimal)
+            return
+        first, first_names, first_separator, first_decimal = self._first
+        if names != first_names:
+            different = (
+                i
+                for i, pair in enumerate(zip(names, first_names, strict=False))
+                if pair[0] != pair[1]
+            )
+            index = next(different, None)
+            if index is None:
+                what = f"has {plural(len(names), 'column')} instead of {len(first_names)}"
+            else:
+                what = f"has the column {names[index]!r} where {first} has {first_names[index]!r}"
+            raise KzooError(
+                f"{self.name!r}: {file!r} {what}. All files must have the same columns in the same order."
+            )
+        if separator != first_separator or (
+            None not in (decimal, first_decimal) and decimal != first_decimal
+        ):
+            raise KzooError(
+                f"{self.name!r}: {file!r} has another separator or decimal sign than {first!r}. Write them alike."
+            )
+        self._first = (first, names, separator, first_decimal or decimal)
+
+
+def with_columns(part: CsvText, columns: Sequence[tuple[str, str | None]]) -> CsvText:
+    """Return the text of a CSV file with columns of one value each added at the end.
+
+    Args:
+        part: the text.
+        columns: (name, value); None for a missing value.
+
+    Raises:
+        KzooError: a line has more values than the header.
+    """
+    separator, _ = _sniff(part.text, part.name)
+    lines, _ = _split_lines(part.text, separator)
+    if lines.pop() != [_END_MARK]:  # the mark became part of a quoted cell
+        raise KzooError(f"Cannot read {part.name!r} as a table: a quotation mark is never closed.")
+    width = len(lines[0])
+    _check_filled(part.name, len(lines) - 1, width, len(part.text), _MOST_FILLED)
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=separator, lineterminator="\n")
+    writer.writerow([*lines[0], *(name for name, _ in columns)])
+    values = ["" if value is None else value for _, value in columns]
+    for number, line in enumerate(lines[1:], start=1):
+        if len(line) > width:
+            raise KzooError(
+                f"Cannot read {part.name!r} as a table: row {number} has {len(line)} values instead of {width}."
+            )
+        writer.writerow([*line, *[""] * (width - len(line)), *values])
+    return CsvText(stream.getvalue(), part.name, part.notes)
+
+
 def joined(parts: Iterable[CsvText], name: str) -> CsvText:
     """Return the texts of CSV files with the same header as that of one file.
 
@@ -472,36 +555,11 @@ def joined(parts: Iterable[CsvText], name: str) -> CsvText:
     """
     pieces: list[str] = []
     notes: list[str] = []
-    first = None
+    alike = _Alike(name)
     most = most_text()
     for part in parts:
-        separator, decimal = _sniff(part.text, part.name)
         stream = _Stream(part.text)
-        names = [column.strip() for column in next(_iter_rows(stream, separator))]
-        if first is None:
-            first = (part.name, names, separator, decimal)
-        elif names != first[1]:
-            index = next(
-                (
-                    i
-                    for i, pair in enumerate(zip(names, first[1], strict=False))
-                    if pair[0] != pair[1]
-                ),
-                None,
-            )
-            if index is None:
-                what = f"has {plural(len(names), 'column')} instead of {len(first[1])}"
-            else:
-                what = f"has the column {names[index]!r} where {first[0]!r} has {first[1][index]!r}"
-            raise KzooError(
-                f"{name!r}: {part.name!r} {what}. All files must have the same columns in the same order."
-            )
-        elif separator != first[2] or (None not in (decimal, first[3]) and decimal != first[3]):
-            raise KzooError(
-                f"{name!r}: {part.name!r} has another separator or decimal sign than {first[0]!r}. Write them alike."
-            )
-        elif decimal is not None:
-            first = (*first[:3], decimal)
+        alike.check(part.name, part.text, stream)
         piece = part.text if not pieces else part.text[stream.tell() :]
         if (most := most - len(piece)) < 0:
             raise too_long(
@@ -510,10 +568,14 @@ def joined(parts: Iterable[CsvText], name: str) -> CsvText:
         if piece.strip():
             pieces.append(piece if piece.endswith(("\n", "\r")) else f"{piece}\n")
         notes += [note for note in part.notes if note not in notes]
-    notes = (
+    return CsvText("".join(pieces), name, _few(notes, name))
+
+
+def _few(notes: list[str], name: str) -> tuple[str, ...]:
+    """Return the notes on files of a table, at most four."""
+    return tuple(
         [*notes[:3], f"The same applies to more files of {name!r}."] if len(notes) > 4 else notes
     )
-    return CsvText("".join(pieces), name, tuple(notes))
 
 
 def header(path: str | Path) -> Rows | None:
@@ -522,6 +584,15 @@ def header(path: str | Path) -> Rows | None:
     Raises:
         KzooError: it is not a table.
     """
+    if files := getattr(path, "files", ()):
+        partitions = partitions_of(files, path.folder, name_of_table(path))  # type: ignore[union-attr]
+        of_first = header(files[0])
+        if of_first is None:
+            return None
+        partitions.check(of_first.columns, files[0].name, name_of_table(path))
+        return Rows(
+            {name: plain([]) for name in [*of_first.columns, *partitions.names]}, of_first.decimal
+        )
     data = read_bytes(path, _HEAD)
     name = Path(path).name
     _check_type(data, name)
@@ -620,32 +691,110 @@ def _column_names(header: Iterable[str], file: str) -> tuple[list[str], tuple[st
 
 
 def size(path: str | Path) -> int:
-    """Return the approximate size of a CSV file in memory, in bytes."""
+    """Return the approximate size of a CSV file, or of several, in memory, in bytes."""
     try:
-        return int(_MEMORY_FACTOR * Path(path).stat().st_size)
+        files = getattr(path, "files", ()) or [Path(path)]
+        return int(_MEMORY_FACTOR * sum(file.stat().st_size for file in files))
     except OSError:
         return 0
 
 
+class _Part:
+    """A file of a table, read piece by piece.
+
+    Args:
+        file: its text.
+        alike: that checks its header.
+    """
+
+    def __init__(self, file: TextFile, alike: _Alike) -> None:
+        self.file = file
+        with file.open() as stream:
+            self.head = _head(stream)
+            is_whole = not stream.read(1)
+        beginning = _Stream(self.head)
+        alike.check(file.name, self.head, beginning)
+        self.is_empty = is_whole and not beginning.read().strip()  # but for the header
+        blank = self.head[: len(self.head) - len(self.head.lstrip())]
+        self.skipped = 1 + blank.count("\n")
+
+
+class _JoinedStream(io.TextIOBase):
+    """A stream of the text that `joined` returns: of the first file, and of the others without their headers."""
+
+    def __init__(self, parts: Sequence[_Part], separator: str) -> None:
+        self._parts, self._separator = parts, separator
+        self._number = -1
+        self._stream: io.TextIOBase | None = None
+        self._last = "\n"
+
+    def read(self, size: int | None = -1) -> str:
+        if size is None or size < 0:
+            return "".join(iter(lambda: self.read(_HEAD), ""))
+        return self._next(lambda stream: stream.read(size))
+
+    def readline(self, size: int | None = -1) -> str:  # type: ignore[override]  # of bytes in the stubs
+        return self._next(lambda stream: stream.readline())
+
+    def _next(self, read: Callable[[io.TextIOBase], str]) -> str:
+        while self._number < len(self._parts):
+            if self._stream is not None and (text := read(self._stream)):
+                self._last = text[-1]
+                return text
+            self.close_file()
+            self._number += 1
+            if self._number < len(self._parts):
+                self._stream = self._parts[self._number].file.open()
+                if self._number:
+                    next(_iter_rows(self._stream, self._separator))
+                    if self._last not in "\n\r":
+                        self._last = "\n"
+                        return "\n"
+        return ""
+
+    def close_file(self) -> None:
+        """Close the file that is being read."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def close(self) -> None:
+        self.close_file()
+        super().close()
+
+
 class Pieces:
-    """A CSV file that is read piece by piece as texts, so that no piece determines the types of another."""
+    """A CSV file, or several, read piece by piece as texts, so that no piece determines the types of another."""
 
     written = True
 
     def __init__(self, path: str | Path) -> None:
-        notes: list = []
-        file = TextFile(path, notes)
-        self.path, self.name, self._encoding = file.path, file.name, file.encoding
-        with file.open() as stream:
-            head = _head(stream)
-        self._layout = layout = _layout(head, file.name, file.open, notes)
-        _check_complete(layout, file.open, file.size, file.line_ends)
+        paths = getattr(path, "files", ()) or [path]
+        self.name = name_of_table(path)
+        notes: list[str] = []
+        files = [TextFile(file, notes) for file in paths]
+        alike = _Alike(self.name)
+        self._parts = [_Part(file, alike) for file in files]
+        self._partitions = partitions_of(
+            [file.path for file in files], getattr(path, "folder", None), self.name
+        )
+        opened, head = files[0].open, self._parts[0].head
+        if len(files) > 1:
+            opened = partial(_JoinedStream, self._parts, _sniff(head, self.name)[0])
+            with opened() as stream:
+                head = _head(stream)
+        unique = list(dict.fromkeys(notes))
+        self._layout = layout = _layout(head, self.name, opened, _few(unique, self.name))
+        size, line_ends = (sum(getattr(f, of) for f in files) for of in ("size", "line_ends"))
+        _check_complete(layout, opened, size, line_ends)
+        self._partitions.check(layout.names, files[0].name, self.name)
         self.decimal = layout.decimal
-        self.names = layout.names
-        self.notes = layout.notes
+        self.names = [*layout.names, *self._partitions.names]
+        self.notes = (*layout.notes, *self._partitions.note(self.name))
+        if len(files) > 1:
+            self.notes += (f"{self.name!r}: {len(files):,} files read as one table.",)
         self.kept: Mapping[str, Collection[str]] = {}
         self.words: dict[str, set[str]] = {}
-        self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
 
     def __iter__(self) -> Iterator[Piece]:
         """Yield pieces; rows that are shorter than the header come last.
@@ -654,49 +803,58 @@ class Pieces:
             KzooError: it is not a table, or a line has more values than the header.
         """
         pa = arrow()
-        short: list[str] = []
+        short: list[tuple[int, str]] = []  # number of the file, text of the row
         long: list[Any] = []
-        names, before = self._layout.cells, self._layout.before
+        layout = self._layout
+        names, before = layout.cells, layout.before
 
         def on_invalid_row(row: Any) -> str:
             if row.actual_columns < len(names) and len(short) < _MOST_SHORT:
                 if not row.text.isspace():
-                    short.append(row.text)
+                    short.append((number, row.text))
                 return "skip"
             long.append(row)
             return "error"
 
-        try:
-            with self._reader(names, on_invalid_row) as batches:
-                for batch in batches:
-                    if batch.num_rows:
-                        yield self._piece(pa.Table.from_batches([batch]).select(self.names))
-        except (pa.ArrowException, OSError) as error:
-            why = str(error).strip().splitlines()[0]
-            if long:
-                why = f"a row has {long[0].actual_columns} values instead of {len(names)}: {shown(long[0].text)}"
-            raise KzooError(f"Cannot read {self.name!r} as a table: {why}") from None
+        for number, part in enumerate(self._parts):
+            if part.is_empty and len(self._parts) > 1:
+                continue
+            try:
+                with self._reader(part, names, on_invalid_row) as batches:
+                    for batch in batches:
+                        if batch.num_rows:
+                            table = pa.Table.from_batches([batch]).select(layout.names)
+                            yield self._piece(table, number)
+            except (pa.ArrowException, OSError) as error:
+                why = str(error).strip().splitlines()[0]
+                if long:
+                    why = f"a row has {long[0].actual_columns} values instead of {len(names)}: {shown(long[0].text)}"
+                raise KzooError(f"Cannot read {part.file.name!r} as a table: {why}") from None
         count = max(1, _SHORT_AT_ONCE // len(names))
-        for start in range(0, len(short), count):
-            lines = _split_lines("\n".join(short[start : start + count]), self._layout.separator)[
-                0
-            ][:-1]
-            cells = [[cell or None for cell in line + [""] * len(names)] for line in lines]
-            columns = list(
-                zip(*(line[before : before + len(self.names)] for line in cells), strict=True)
-            )
-            yield self._piece(
-                pa.table([pa.array(column, pa.string()) for column in columns], self.names)
-            )
+        for number, rows in groupby(short, key=lambda row: row[0]):
+            while texts := [text for _, text in islice(rows, count)]:
+                lines = _split_lines("\n".join(texts), layout.separator)[0][:-1]
+                cells = [[cell or None for cell in line + [""] * len(names)] for line in lines]
+                columns = list(
+                    zip(*(line[before : before + len(layout.names)] for line in cells), strict=True)
+                )
+                table = pa.table(
+                    [pa.array(column, pa.string()) for column in columns], layout.names
+                )
+                yield self._piece(table, number)
 
-    def _piece(self, table: Table) -> Piece:
-        """Return a piece in which words for missing values are null."""
+    def _piece(self, table: Table, number: int) -> Piece:
+        """Return a piece of a file, of which the number is given, in which words for missing values are null."""
         pa = arrow()
+        for name, value in self._partitions.as_written(number):
+            table = table.append_column(
+                name, pa.repeat(pa.scalar(value, pa.string()), table.num_rows)
+            )
         compute = arrow("pyarrow.compute")
         for index, name in enumerate(self.names):
             allowed = MISSING.intersection(self.kept.get(name, ()))
             column = table.column(name).fill_null("") if "" in allowed else table.column(name)
-            if self._encoding != "utf-16":  # same line ends as in `TextFile`
+            if self._parts[number].file.encoding != "utf-16":  # same line ends as in `TextFile`
                 column = compute.replace_substring(column, "\r\n", "\n")
             words = compute.is_in(column, value_set=pa.array(sorted(MISSING - allowed)))
             if compute.any(words).as_py():
@@ -705,16 +863,16 @@ class Pieces:
             table = table.set_column(index, name, column)
         return Piece(table, self.decimal)
 
-    def _reader(self, names: list[str], on_invalid_row: Callable[[Any], str]) -> Any:
+    def _reader(self, part: _Part, names: list[str], on_invalid_row: Callable[[Any], str]) -> Any:
         reader = arrow("pyarrow.csv")
         return reader.open_csv(
-            self.path,
+            part.file.path,
             reader.ReadOptions(
                 block_size=_PIECE,
                 column_names=names,
-                skip_rows_after_names=self._skipped,
+                skip_rows_after_names=part.skipped,
                 use_threads=False,
-                encoding=self._encoding,
+                encoding=part.file.encoding,
             ),
             reader.ParseOptions(
                 delimiter=self._layout.separator,

@@ -260,6 +260,11 @@ class Manifest:
                 del document[name]
         return {"format_version": FORMAT_VERSION} | document
 
+    @property
+    def checksum(self) -> str:
+        """The sha256 of the content, with the checksums of all files: another export has another one."""
+        return _checksum(json.loads(json.dumps(self.json())))
+
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Write `kzoo.json` into a folder."""
         document = json.loads(json.dumps(self.json()))

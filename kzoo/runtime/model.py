@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import PurePosixPath
@@ -98,7 +99,25 @@ def load(
         content, entry.format, name=name, shape=input_spec["shape"][1:], dtype=input_spec["dtype"]
     )
     session = file_format.open(content, name=name, threads=threads)
-    return Model(manifest, key, session)
+    model = Model(manifest, key, session)
+    model._opened = (os.path.abspath(exported.path), key, threads, manifest.checksum)
+    return model
+
+
+@lru_cache(maxsize=4)
+def _reopen(path: str, format: str, threads: int | None, checksum: str) -> "Model":
+    """Open the export of a pickled model, once in a process.
+
+    Raises:
+        KzooError: it is not there, or is another one.
+    """
+    exported = ExportedModel(path)
+    if exported.manifest.checksum != checksum:
+        raise KzooError(
+            f"{exported.path} was changed since the model was pickled. Call kzoo.runtime.load again, and pickle that "
+            "model."
+        )
+    return load(exported, format, threads=threads)
 
 
 class Model:
@@ -106,6 +125,10 @@ class Model:
 
     Most users need `predict` only. A server calls its steps one by one, to run the rows of several requests in one
     batch: `receive` or `tensor`, then `run`, `check` and `predictions`.
+
+    A model that `load` opened can be pickled, so that it works in functions for the parts of a table, such as Dask's
+    `map_partitions`. The pickle has the path of the export and a checksum. Where it is unpickled, the export is opened,
+    once in each process, and refused if it was changed.
 
     Args:
         manifest: content of `kzoo.json`.
@@ -125,7 +148,16 @@ class Model:
         >>> outputs = model.check(model.run(encoded.x))
         >>> outputs.shape, model.predictions(encoded, outputs).labels
         ((2, 3), ['setosa', 'virginica'])
+
+        A copy in another process is opened from the same folder:
+
+        >>> import pickle
+        >>> pickle.loads(pickle.dumps(model)).predict(flowers).labels
+        ['setosa', 'virginica']
     """
+
+    # what `load` opened: path, format, threads and checksum of the manifest; None for other models
+    _opened: tuple[str, str, int | None, str] | None = None
 
     def __init__(self, manifest: Manifest, format: str, session: Session) -> None:
         self.name = manifest.name
@@ -153,6 +185,13 @@ class Model:
         )
         self.shape = tuple(input_spec["shape"][1:])
         self._manifest = manifest
+
+    def __reduce__(self) -> tuple[Callable[..., "Model"], tuple[str, str, int | None, str]]:
+        if self._opened is None:
+            raise KzooError(
+                f"{self!r} cannot be pickled, because it was not opened by kzoo.runtime.load. Open its folder with that."
+            )
+        return _reopen, self._opened
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.format}, takes {self.inputs}>"

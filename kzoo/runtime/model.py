@@ -189,7 +189,7 @@ class Model:
     def __reduce__(self) -> tuple[Callable[..., "Model"], tuple[str, str, int | None, str]]:
         if self._opened is None:
             raise KzooError(
-                f"{self!r} cannot be pickled, because it was not opened by kzoo.runtime.load. Open its folder with that."
+                f"{self!r} cannot be pickled: it was not opened by kzoo.runtime.load. Open its folder with that."
             )
         return _reopen, self._opened
 

@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "hub": {"export", "inference"},
     "cloud": set(),
     "runtime": {"export", "inference"},
+    "scoring": {"cloud", "inference", "runtime"},
     "serve": {"inference", "runtime", "zoo"},
     "reports": {"data", "evaluation", "inference", "plots", "tuning", "zoo"},
     "sklearn": {"inference", "zoo"},
@@ -52,7 +53,17 @@ MAY_IMPORT = {
 # Those that it may also name in a string, to import them when they are needed: light modules open heavy modules so.
 BY_NAME = {
     "baselines": {"training"},
-    "cli": {"auto", "cloud", "evaluation", "plots", "reports", "runtime", "serve", "training"},
+    "cli": {
+        "auto",
+        "cloud",
+        "evaluation",
+        "plots",
+        "reports",
+        "runtime",
+        "scoring",
+        "serve",
+        "training",
+    },
     "export": {"cloud"},
     "inference": {"data", "export", "plots"},
     "problems": {"inference", "zoo"},

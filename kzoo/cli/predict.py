@@ -5,6 +5,7 @@ another of the options for generation, continues one text.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -20,9 +21,11 @@ from kzoo.inference.predictions import Predictions, set_text
 from kzoo.inference.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.problems.kinds import kind as get_kind
 from kzoo.problems.kinds import kind_of
-from kzoo.utils.errors import KzooError
+from kzoo.utils.address import is_remote_address
+from kzoo.utils.argument_checks import checked_count
+from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import JsonObject
-from kzoo.utils.formatting import listed, plural, spelled
+from kzoo.utils.formatting import duration, listed, plural, spelled
 from kzoo.utils.spreadsheets import write_rows
 from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.untracked import as_run
@@ -52,6 +55,8 @@ examples:
   kzoo predict char_gru "Once upon a time" --length 200    continue a text
   kzoo predict exports/cats cat.jpg                        an exported model
   kzoo predict exports/cats cat.jpg --format onnx_int8
+  kzoo predict exports/churn customers/ --out scores/    many .parquet files
+  kzoo predict exports/churn s3://b/in --out s3://b/out --scheduler tcp://h:8786
 exit code:
   0  success   1  more than 5 % of the files are unreadable   2  invalid input
 """
@@ -69,7 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        help="write all predictions to a .csv file, or the continued text to a .txt file",
+        help="write all predictions to a .csv file, or the continued text to a .txt file; or to a folder or an address "
+        "(s3://...), a file for each .parquet or .csv file below the folder or address INPUT",
     )
     parser.add_argument(
         "--plot", metavar="FILE", help="plot series and their forecasts (.png, .svg, .pdf)"
@@ -102,6 +108,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--spreadsheet-safe",
         action="store_true",
         help="put an apostrophe in front of texts in .csv files that a spreadsheet would run as formulas",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="for --out FOLDER: number of processes, with one thread each (default: one per core)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="for --out FOLDER: predict on the workers of this Dask scheduler: tcp://HOST:PORT or tls://HOST:PORT",
     )
     shared.add_data_options(parser, ("sheet", "header_row"))
     shared.add_promise_options(parser)
@@ -157,6 +174,11 @@ def run(args: argparse.Namespace) -> JsonObject:
         return import_module("kzoo.cli.generation").continue_text(args, settings)
     if args.make_future is not None:
         return _make_future(args)
+    if _is_folder(args.out):
+        return _score_partitions(args)
+    for name in ("workers", "scheduler"):
+        if (value := getattr(args, name)) is not None:
+            raise KzooError(f"--{name} {value} is for partitions. Add --out FOLDER, or remove it.")
     shared.check_output_file("out", args.out, (".csv",))
     if args.spreadsheet_safe and args.out is None:
         raise KzooError("--spreadsheet-safe is for a file: add --out FILE.csv, or remove it.")
@@ -201,6 +223,95 @@ def run(args: argparse.Namespace) -> JsonObject:
         _save_plot(predictions, args)
         document["plot"] = args.plot
     return document
+
+
+def _is_folder(out: str | None) -> bool:
+    """Return whether predictions are written to a folder: an address, a path without a suffix, or one that exists."""
+    if out is None:
+        return False
+    is_csv_file = Path(out).suffix.lower() == ".csv" and not os.path.isdir(out)
+    has_suffix = Path(out).suffix and not out.endswith(("/", os.sep))
+    return (is_remote_address(out) and not is_csv_file) or os.path.isdir(out) or not has_suffix
+
+
+def _score_partitions(args: argparse.Namespace) -> JsonObject:
+    """Write the predictions for the partitions of a table."""
+    for name, value in (
+        ("weights", args.weights),
+        ("tta", args.tta),
+        ("plot", args.plot),
+        ("samples", args.samples),
+        ("total", args.total),
+        ("seed", args.seed),
+        ("sheet", args.sheet),
+        ("header_row", args.header_row),
+        ("top", None if args.top == 1 else args.top),
+    ):
+        if value is not None:
+            option = name.replace("_", "-")
+            raise KzooError(
+                f"--{option} {value} is not for partitions (--out {args.out} is a folder). Remove it, or write to "
+                "a .csv file."
+            )
+    if not (Path(args.run) / "kzoo.json").is_file():
+        raise KzooError(
+            f"--out {args.out} is a folder, for the predictions of an exported model, and {args.run} is a run. "
+            f"Export it first: kzoo export {args.run}. Or write to a .csv file."
+        )
+    if len(args.inputs) > 1:
+        raise KzooError(
+            f"--out {args.out} is a folder: name one folder or address of .parquet or .csv files, not "
+            f"{len(args.inputs)} inputs. Or write to a .csv file."
+        )
+    if args.workers is not None:
+        checked_count("workers", args.workers)
+        if args.scheduler is not None:
+            raise KzooError(
+                f"--workers {args.workers} is for processes of this machine, and --scheduler for those of a cluster. "
+                "Remove one of them."
+            )
+    options = shared.promise_options(args)
+    if args.scheduler is not None:
+        import_module("kzoo.utils.dask_cluster").check_address(args.scheduler)
+    with keras_import.silence():
+        module = import_module("kzoo.scoring.job")
+    scored = module.score_partitions(
+        args.run,
+        args.inputs[0],
+        args.out,
+        format=args.format,
+        keep=args.keep,
+        options=options,
+        spreadsheet_safe=args.spreadsheet_safe,
+        workers=args.workers,
+        scheduler=args.scheduler,
+    )
+    for note in scored.notes:
+        warn(note)
+    if scored.failed:
+        name, reason = next(iter(scored.failed.items()))
+        more = len(scored.failed) - 1
+        others = f" {plural(more, 'other partition')} failed too." if more else ""
+        raise KzooError(
+            f"Partition {name!r} has no predictions: {reason}{others} {scored.done:,} of {scored.partitions:,} were "
+            "written now; run the same command again for the rest."
+        )
+    return dict(run=args.run, out=args.out, scored=vars(scored))
+
+
+def _render_scored(document: JsonObject) -> str:
+    scored = document["scored"]
+    partitions, rows = plural(scored["partitions"], "partition"), plural(scored["rows"], "row")
+    if not scored["done"]:
+        return f"{partitions} ({rows}) are already in {document['out']}"
+    already = scored["partitions"] - scored["done"]
+    seconds = max(scored["seconds"], 1e-9)
+    return (
+        f"{plural(scored['done'], 'partition')} ({plural(scored['done_rows'], 'row')}) written to {document['out']} "
+        f"in {duration(seconds)}: {scored['done_rows'] / seconds:,.0f} rows/s by "
+        f"{plural(scored['workers'], 'worker')}"
+        + (f"; {already:,} were already there" if already else "")
+    )
 
 
 def _make_future(args: argparse.Namespace) -> JsonObject:
@@ -322,6 +433,8 @@ def collect_inputs(kind: str, words: Sequence[str]) -> Inputs:
 def render(document: JsonObject, args: argparse.Namespace) -> str | Iterator[str]:
     if "pieces" in document:
         return document["pieces"]
+    if "scored" in document:
+        return _render_scored(document)
     rows, forecasts = [], []
     for row in document["predictions"][: _SHOWN if "out" in document else None]:
         if row.get("targets"):

@@ -189,7 +189,7 @@ def run(args: argparse.Namespace) -> JsonObject:
     if args.preset == AUTO:
         return _run_auto(args, settings, started)
     if args.scheduler is not None:
-        import_module("kzoo.training.workers.cluster").check_address(args.scheduler)
+        import_module("kzoo.utils.dask_cluster").check_address(args.scheduler)
     # Names and values are checked before Keras is imported, which takes seconds.
     train.check_settings(args, settings)
     preset = train.preset_of(args)
@@ -280,7 +280,7 @@ def _executor(args: argparse.Namespace) -> AbstractContextManager:
     """Return a context manager for the executor of --scheduler, or for None."""
     if args.scheduler is None or args.dry_run:
         return nullcontext()
-    return keras_import.import_quietly("kzoo.training.workers.cluster").executor_at(args.scheduler)
+    return keras_import.import_quietly("kzoo.utils.dask_cluster").executor_at(args.scheduler)
 
 
 def _resumable_searches(

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -50,7 +50,9 @@ from kzoo.utils.optional import require
 from kzoo.utils.table_path import check_sheet, with_sheet
 
 if TYPE_CHECKING:
+    from kzoo.inference.kinds.rows.pieces import PieceEncoder
     from kzoo.inference.kinds.text.generation import Generation
+    from kzoo.inference.tables.arrow import TablePieces
 
 _EXPLAINING = 20_000  # predictions for the explanation of a row of more than 12 columns
 
@@ -497,6 +499,48 @@ class Model:
         if not kinds.takes_ready_arrays(self._preprocessing) and hasattr(inference, "check"):
             inference.check(self._preprocessing, encoded.x)
         return self._check_ids(encoded)
+
+    @property
+    def checksum(self) -> str:
+        """The sha256 of `kzoo.json`, with the checksums of all files: another export has another one."""
+        return self._manifest.checksum
+
+    @property
+    def reads_pieces(self) -> bool:
+        """Whether it predicts the rows of a table one by one, so that a table can be read in pieces."""
+        return not kinds.takes_ready_arrays(self._preprocessing) and hasattr(
+            kinds.kind_of(self._preprocessing).inference, "piece_encoder"
+        )
+
+    def piece_encoder(self, pieces: "TablePieces", keep: Sequence[str] = ()) -> "PieceEncoder":
+        """Return the encoder of a table that is read in pieces.
+
+        Args:
+            pieces: the table.
+            keep: names of columns whose cells stay as written in the pieces.
+
+        Raises:
+            KzooError: a column is missing.
+        """
+        inference = kinds.kind_of(self._preprocessing).inference
+        return inference.piece_encoder(self._preprocessing, pieces, keep)
+
+    def notes_of(
+        self,
+        rows: int,
+        unread: Mapping[str, int],
+        missing: Mapping[str, int],
+        cells: Mapping[str, Sequence[tuple[int, Any]]],
+    ) -> list[str]:
+        """Return notes about the cells of tables that were read in pieces.
+
+        Args:
+            rows: number of rows.
+            unread, missing: column -> number of unreadable and of missing cells.
+            cells: column -> the first unreadable ones: (row, value).
+        """
+        inference = kinds.kind_of(self._preprocessing).inference
+        return inference.piece_notes(self._preprocessing, rows, unread, missing, cells)
 
     def run(self, x: np.ndarray, batch_size: int = 128) -> np.ndarray:
         """Return the unchecked outputs (N, ...) of the network for encoded rows, as float32.

@@ -62,9 +62,11 @@ MOVED = {
     "kzoo.tasks.classes.costs": ("kzoo.problems.costs",),
     "kzoo.tasks.quantiles.levels": ("kzoo.data.targets.quantiles",),
     "kzoo.tasks.values.forecasts": ("kzoo.training.scores.forecasts",),
+    "kzoo.training.workers.cluster": ("kzoo.utils.dask_cluster",),
     "kzoo.untracked": ("kzoo.zoo.untracked",),
     "kzoo.weights": ("kzoo.zoo.weights",),
     "kzoo.workers": ("kzoo.training.workers",),
+    "kzoo.workers.cluster": ("kzoo.utils.dask_cluster",),
 }
 # Former module of the folder of a task -> the package that has a module for each task.
 _OF_TASK = {

@@ -63,7 +63,7 @@ def test_an_unreachable_scheduler_is_an_error_on_a_single_line(capsys, tmp_path)
         "--out",
         str(tmp_path / "s"),
     ]
-    from kzoo.training.workers import cluster as module
+    from kzoo.utils import dask_cluster as module
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_PATIENCE", 0.5)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -50,6 +51,7 @@ from kzoo.utils.formatting import hint, listed, percent, plural, shown
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from kzoo.inference.tables.arrow import TablePieces
     from kzoo.problems.data_arguments import DataArguments
 
 FormField: TypeAlias = dict[str, Any]  # name, kind and default of a column, and what it may be
@@ -120,6 +122,17 @@ def encode_new_rows(
                 number_format["decimal"],
             )
     return x, unread
+
+
+def piece_encoder(reader: TablePreprocessor, pieces: "TablePieces", keep: Sequence[str]) -> Any:
+    """Return a `PieceEncoder` for the pieces of a table, whose rows are predicted one by one."""
+    module = import_module("kzoo.inference.kinds.rows.pieces")
+    return module.PieceEncoder(reader, pieces, keep)
+
+
+def piece_notes(reader: TablePreprocessor, *counts: Any) -> list[str]:
+    """Return notes about the cells of tables that were encoded in pieces; see `pieces.notes_of`."""
+    return import_module("kzoo.inference.kinds.rows.pieces").notes_of(reader, *counts)
 
 
 def _thousands_note(

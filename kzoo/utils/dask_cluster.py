@@ -1,4 +1,4 @@
-"""A Dask cluster as a `concurrent.futures.Executor`, by the address of its scheduler. Needs `kzoo[dask]`."""
+"""A Dask cluster by the address of its scheduler: a client, or a `concurrent.futures.Executor`. Needs `kzoo[dask]`."""
 
 import logging
 import sys
@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from kzoo.utils.errors import KzooError
@@ -34,12 +35,11 @@ def check_address(address: str) -> None:
 
 
 @contextmanager
-def executor_at(address: str) -> Iterator[Executor]:
-    """Yield an executor for the workers of a scheduler.
+def client_at(address: str) -> Iterator[Any]:
+    """Yield a client of a scheduler.
 
-    Each trial takes a GPU if workers declare some (`dask worker --resources GPU=1`). A trial whose worker dies is
-    trained by another; after the fourth death it fails (Dask's `distributed.scheduler.allowed-failures`). The
-    certificates for tls:// are those of Dask's configuration.
+    What a worker that dies was doing is done by another; after the fourth death it fails (Dask's
+    `distributed.scheduler.allowed-failures`). The certificates for tls:// are those of Dask's configuration.
 
     Args:
         address: tcp://HOST:PORT or tls://HOST:PORT.
@@ -74,6 +74,22 @@ def executor_at(address: str) -> Iterator[Executor]:
     with client, warnings.catch_warnings():
         # shown once for each process
         warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+        yield client
+
+
+@contextmanager
+def executor_at(address: str) -> Iterator[Executor]:
+    """Yield an executor for the workers of a scheduler; see `client_at`.
+
+    Each trial takes a GPU if workers declare some (`dask worker --resources GPU=1`).
+
+    Args:
+        address: tcp://HOST:PORT or tls://HOST:PORT.
+
+    Raises:
+        KzooError: the connection fails, or certificates are missing.
+    """
+    with client_at(address) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         gpus = any(worker.get("resources", {}).get("GPU") for worker in workers)
         yield client.get_executor(pure=False, **({"resources": {"GPU": 1}} if gpus else {}))

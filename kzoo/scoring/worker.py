@@ -32,7 +32,7 @@ def main() -> None:
     requests = sys.stdin.buffer
     try:
         job, model = pickle.load(requests)
-        _use_one_thread()
+        prepare_process()
         while True:
             partition = pickle.load(requests)
             try:
@@ -46,10 +46,25 @@ def main() -> None:
         send("refused", str(error))
 
 
-def _use_one_thread() -> None:
+def prepare_process() -> None:
+    """Make Arrow use one thread, and no pandas: it asks once whether pandas can be imported, which takes a while."""
     pa = import_module("pyarrow")
+    without_pandas = _WithoutPandas()
+    sys.meta_path.insert(0, without_pandas)
+    try:
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(without_pandas)
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
+
+
+class _WithoutPandas:
+    """A finder of modules for which pandas is not installed."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "pandas":
+            raise ImportError(name)
 
 
 def _failed(partition: StoredObject, error: Exception) -> Outcome:

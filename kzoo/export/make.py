@@ -33,6 +33,7 @@ from kzoo.inference.exported import (
 )
 from kzoo.problems.kinds import kind_of
 from kzoo.problems.stored_types import BASELINE, plain_value
+from kzoo.utils.address import refuse_path_of_address
 from kzoo.utils.errors import ExportError, KzooError
 from kzoo.utils.files import JsonObject, write_json
 from kzoo.utils.formatting import spelled
@@ -99,6 +100,7 @@ def export_model(
             value=quantize[0],
         )
     path = Path(path)
+    refuse_path_of_address(path)
     before = _existing_export(path, subject, overwrite)
     if author is None:
         author = before.manifest.author if before is not None else ""

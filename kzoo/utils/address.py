@@ -170,6 +170,17 @@ def refuse_remote_output(name: str, word: object) -> None:
         )
 
 
+def refuse_path_of_address(path: Path) -> None:
+    """Raise KzooError for `Path("s3://bucket/x")`, which is the folder `s3:/bucket/x`; an existing one is accepted."""
+    scheme = path.parts[0].removesuffix(":") if len(path.parts) > 1 else ""
+    if path.parts[:1] == (f"{scheme}:",) and scheme in _DATA_SCHEMES and not path.exists():
+        address = f"{scheme}://{'/'.join(path.parts[1:])}"
+        raise KzooError(
+            f"{_safe(str(path))} is an address that pathlib has changed. Pass it as text: {_safe(address)}.",
+            value=path,
+        )
+
+
 def parse_hub_address(word: str) -> HubAddress:
     """Return the parts of `hub:PLACE/NAME[@REVISION]`.
 

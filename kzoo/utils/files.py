@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from kzoo.utils.address import HubPath, refuse_remote_output
+from kzoo.utils.address import HubPath, refuse_path_of_address, refuse_remote_output
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 from kzoo.utils.table_path import Source, TablePath, locate
@@ -109,6 +109,7 @@ def open_regular(path: str | os.PathLike[str]) -> int:
 def check_writable(folder: Path, out: object) -> None:
     """Raise `KzooError` unless a folder can be created, or is writable."""
     refuse_remote_output("out", out)
+    refuse_path_of_address(folder)
     shown = str(folder if out is None else out)
     path_of(folder, "a folder")
     try:

@@ -4,6 +4,7 @@ import json
 import shlex
 from pathlib import Path
 
+import pytest
 from cloud.conftest import KEY, SECRET
 from pages import ROOT, blocks, lines
 
@@ -14,6 +15,7 @@ from kzoo.serve.model_repository import open_repository
 PAGE = ROOT / "docs" / "how_to" / "cloud_runs.md"
 
 
+@pytest.mark.slow
 def test_the_page(s3, tmp_path, monkeypatch, capfd, undrawn, untraced):
     s3.mkdir("bucket")
     Path("rows.csv").write_text(

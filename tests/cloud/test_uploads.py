@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import keras
+import library
 import numpy as np
 import pytest
 from messages import assert_mentions, refuses
@@ -405,4 +406,10 @@ def test_arguments_in_python_that_are_not_uploaded_are_refused(monkeypatch):
     ):
         with refuses("s3://bucket/x", "is an address"):
             call("s3://bucket/x")
+    run = library.run("customer_table")
+    for call in (go, lambda out: kzoo.tune("iris_fnn", "iris", trials=1, out=out)):
+        with refuses("'s3:/bucket/x'", "as text", "'s3://bucket/x'"):
+            call(Path("s3://bucket/x"))
+    with refuses("'s3:/bucket/x'", "as text", "'s3://bucket/x'"):
+        kzoo.export(run, Path("s3://bucket/x"), formats="onnx")
     assert not any(Path().iterdir())

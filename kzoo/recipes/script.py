@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from kzoo.cli import keras_import, shared, tables
+from kzoo.utils.address import refuse_remote_output
 from kzoo.utils.errors import DownloadError, KzooError
 from kzoo.utils.files import expand_user, read_json, whole_file, write_json
 
@@ -88,6 +89,7 @@ def arguments(
     args, unknown = parser.parse_known_args([] if in_notebook else None)
     if unknown:
         parser.refuse(unknown[0], sys.argv[1:])
+    refuse_remote_output("out", args.out)
     if args.smoke and args.out is None:
         args.out = f"runs/{name.replace('/', '-')}-smoke"  # does not overwrite a full run
     if stand_in is not None and args.smoke and args.data == data:

@@ -84,7 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         metavar="SOURCE",
-        help="a named data set, a folder, or a table (CSV), text or .npz file; default: the preset's data set",
+        help="a named data set, a folder, a table (CSV), text or .npz file, or an address such as s3://bucket/x.csv; "
+        "default: the preset's data set",
     )
     add(
         "--out",

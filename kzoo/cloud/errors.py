@@ -23,6 +23,7 @@ _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 _BUSY = ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "ServerBusy")
 _BROKEN = {"ClientPayloadError", "ContentLengthError", "IncompleteRead", "IncompleteReadError"}
 _UNSIGNED = ("NoCredentials", "DefaultCredentialsError", "PartialCredentials", "ProfileNotFound")
+_NOT_SET = re.compile("Unable to locate credentials|unable to connect to account")
 _EXPIRED = re.compile(r"expired|TokenRefreshRequired|RefreshError", re.I)
 _ENVIRONMENT = re.compile(r"SECRET|TOKEN|PASSWORD|_KEY|CONNECTION_STRING|SAS", re.I)
 _SECRET = re.compile(
@@ -98,7 +99,7 @@ def as_kzoo_error(error: Exception, address: str) -> Exception:
         status = None
     elif isinstance(error, FileNotFoundError) or status == 404 or "NoSuch" in _code(chain):
         return FileNotFoundError(errno.ENOENT, "does not exist", address)
-    if any(name.startswith(_UNSIGNED) for name in names) or "Unable to locate cred" in text:
+    if any(name.startswith(_UNSIGNED) for name in names) or _NOT_SET.search(text):
         public = {"s3": "FSSPEC_S3_ANON=true", "gs": "FSSPEC_GS_TOKEN=anon"}.get(scheme, "")
         public = f"; for public data: {public}" if public else ""
         return KzooError(f"{address} needs credentials, and none are set. {login}{public}.")

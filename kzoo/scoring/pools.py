@@ -25,7 +25,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line, listed
 from kzoo.utils.version import __version__
 
-_DEATHS = 4  # of workers, after which a partition fails
+_DEATHS = 6  # of workers, after which a partition fails
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PATIENCE = 10  # seconds to wait for the first worker of a cluster
 Report = Callable[[int], object]
@@ -237,6 +237,7 @@ class DaskPool:
         # Few partitions wait at a time, so that a graph of millions is never sent.
         waiting = iter(partitions)
         partition_of: dict[Any, StoredObject] = {}
+        killed: set[str] = set()  # partitions that have ended as many workers as Dask allows
         done = distributed.as_completed(loop=self._client.loop)
 
         def submit(partition: StoredObject, files: Any = None) -> None:
@@ -264,12 +265,15 @@ class DaskPool:
             self._futures.discard(future)
             try:
                 outcome = future.result()
-            except (
-                Exception
-            ) as error:  # of Dask, such as after the partition has ended four workers
-                outcome = Outcome(
-                    name=partition.name, error=f"{type(error).__name__}: {first_line(error)}"
-                )
+            except Exception as error:
+                is_first = partition.name not in killed
+                if isinstance(error, distributed.KilledWorker) and is_first:
+                    killed.add(partition.name)
+                    submit(partition)
+                    continue
+                # of Dask, or of a worker that cannot unpickle the job
+                line = f"{type(error).__name__}: {first_line(error)}"
+                outcome = Outcome(name=partition.name, error=line)
             if outcome is None:
                 submit(partition, self._files())
                 continue

@@ -231,7 +231,7 @@ def test_a_partition_that_ends_every_worker_fails_alone(exported, parts, tmp_pat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job_module, "LocalPool", Pool)
         line = refusal(capsys, exported, parts, "--out", tmp_path / "out", "--workers", 1)
-    assert "ended 4 workers" in line
+    assert "ended 6 workers" in line
     assert files_of(tmp_path / "out") == {}
 
 

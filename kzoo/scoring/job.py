@@ -220,7 +220,7 @@ def _description(
     return dict(
         format=_FORMAT,
         model=dict(name=model.name, format=model.format, sha256=model.checksum),
-        source=str(source),
+        source=str(source).rstrip("/"),
         keep=list(keep),
         options=dict(options.given),
         spreadsheet_safe=spreadsheet_safe,

@@ -105,7 +105,11 @@ class KzooError(ValueError):
                 self.value = argument
 
     def rewrite(self, change: Callable[[str], str]) -> None:
-        """Change the words of the message, but not the argument and its value."""
+        """Change the words of the message, but not the argument and its value.
+
+        Args:
+            change: returns a text, changed or not.
+        """
         texts = (self._context, self._value_text, self._sentence)
         changed = tuple(map(change, texts))
         if changed != texts:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import sqlite3
 import time
 from pathlib import Path
@@ -313,3 +314,26 @@ def test_wrong_sources_are_one_line(s3, word, parts, capsys, monkeypatch):
     output = capsys.readouterr()
     assert_mentions(output.err, *parts)
     assert len(output.err.splitlines()) == 1 and SECRET not in output.err
+
+
+def test_partitions_have_the_columns_of_their_folders(s3):
+    pq = pytest.importorskip("pyarrow.parquet")
+    csv = pytest.importorskip("pyarrow.csv")
+    for part in range(3):
+        table("part.csv", 120, seed=part)
+        for kind in ("lines", "columns"):
+            folder = Path(kind, f"year={2022 + part}")
+            folder.mkdir(parents=True)
+            if kind == "lines":
+                shutil.copyfile("part.csv", folder / "a.csv")
+            else:
+                pq.write_table(csv.read_csv("part.csv"), folder / "a.parquet")
+    storage = storage_module.storage_of("s3://kzoo-test/shop")
+    for kind in ("lines", "columns"):
+        for path in Path(kind).rglob("a.*"):
+            storage.put(path.as_posix(), path)
+    for word in ("lines", "columns", "lines/year=*/*.csv", "lines/**/*.csv"):
+        local = kzoo.load_data(word, target="churned")
+        remote = kzoo.load_data(f"s3://kzoo-test/shop/{word}", target="churned")
+        assert ("year" in remote.feature_names) == ("*" not in word)
+        same(remote, local)

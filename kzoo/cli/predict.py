@@ -296,10 +296,14 @@ def _score_partitions(args: argparse.Namespace) -> JsonObject:
             f"Partition {name!r} has no predictions: {reason}{others} {scored.done:,} of {scored.partitions:,} were "
             "written now; run the same command again for the rest."
         )
-    return dict(run=args.run, out=args.out, scored=vars(scored))
+    return dict(run=args.run, out=args.out, scored=vars(scored), promise=spelled(scored.promise))
 
 
 def _render_scored(document: JsonObject) -> str:
+    return "\n".join(filter(None, (document["promise"], _written_line(document))))
+
+
+def _written_line(document: JsonObject) -> str:
     scored = document["scored"]
     partitions, rows = plural(scored["partitions"], "partition"), plural(scored["rows"], "row")
     if not scored["done"]:

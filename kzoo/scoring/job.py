@@ -24,7 +24,15 @@ from kzoo.inference.exported import ExportedModel
 from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.inference.tables.raw import check_distinct
 from kzoo.runtime.model import Model, load
-from kzoo.scoring.partition import CSV, JOURNAL, PARQUET, ScoringJob, entry_name
+from kzoo.scoring.partition import (
+    CSV,
+    JOURNAL,
+    PARQUET,
+    ScoringJob,
+    entry_name,
+    example,
+    predicted,
+)
 from kzoo.scoring.pools import DaskPool, LocalPool
 from kzoo.utils.address import is_remote_address
 from kzoo.utils.dask_cluster import client_at
@@ -125,7 +133,8 @@ def score_partitions(
         journal = _Journal(job, description, to_storage)
         rows_of = journal.rows_of(partitions)
         waiting = [each for each in partitions if each.name not in rows_of]
-        scored = Scored(partitions=len(partitions), rows=sum(rows_of.values()))
+        promise = predicted(model, job, example(model), 0).promise
+        scored = Scored(partitions=len(partitions), rows=sum(rows_of.values()), promise=promise)
         scored.removed = journal.remove_others(partitions)
         if waiting or scored.removed:
             to_storage.remove(SUMMARY)

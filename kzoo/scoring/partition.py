@@ -195,7 +195,7 @@ def _write(
     encoder = model.piece_encoder(pieces, job.keep)
     writer: Any = _ParquetWriter(target) if is_parquet else _CsvWriter(target, job, path.suffix)
     with writer:
-        writer.start(predicted(model, job, _example(model), 0), job.keep)
+        writer.start(predicted(model, job, example(model), 0), job.keep)
         for piece in pieces:
             x = encoder.encode(piece)
             writer.write(predicted(model, job, x, outcome.rows), piece.table.select(job.keep))
@@ -227,8 +227,8 @@ def predicted(model: Model, job: ScoringJob, x: np.ndarray, first: int) -> Predi
     return model.predictions(encoded, model.check(model.run(x, _BATCH)), job.options)
 
 
-def _example(model: Model) -> np.ndarray:
-    """Return an encoded row, whose predictions have the columns of all predictions."""
+def example(model: Model) -> np.ndarray:
+    """Return an encoded row, whose predictions have the columns and the promise of all predictions."""
     return np.zeros((1, *model.shape), np.float32)
 
 

@@ -66,15 +66,21 @@ def files_of(folder):
 KEEP = ("--keep", "code", "--keep", "town")
 
 
-@pytest.mark.parametrize("options", [(), ("--min-probability", ".7", "--spreadsheet-safe")])
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--min-probability", ".7", "--spreadsheet-safe"), ("--confidence", ".8")],
+)
 def test_csv_parts_give_the_files_of_single_predictions(exported, parts, tmp_path, capsys, options):
     out = tmp_path / "out"
     assert predict(exported, parts, "--out", out, *KEEP, *options, "--workers", 1) == 0
-    line = capsys.readouterr().out
+    *promise, line = capsys.readouterr().out.splitlines()
     assert line.startswith("3 partitions (150 rows) written to") and "rows/s by 1 worker" in line
+    assert len(promise) == ("--confidence" in options)
     for name in PARTS:
         assert predict(exported, parts / name, "--out", tmp_path / "one.csv", *KEEP, *options) == 0
         assert (tmp_path / "one.csv").read_bytes() == (out / name).read_bytes()
+        *rows, _ = capsys.readouterr().out.splitlines()
+        assert rows[len(rows) - len(promise) :] == promise
     assert set(files_of(out)) == {*PARTS, "_SUCCESS"}
     assert json.loads((out / "_SUCCESS").read_text(encoding="utf-8"))["rows"] == 150
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import Fold, check_seed, drawn, held_out, second_sources, split_fractions
 from kzoo.data.targets.repairs import Repairs, read_repairs
+from kzoo.inference.sources.shards import folder_at
 from kzoo.inference.tables.raw import as_names
 from kzoo.problems.data_arguments import DEFAULTS, NAMES, OPTIONS, DataArguments, check_choices
 from kzoo.problems.kinds import Kind, Source
@@ -286,7 +287,7 @@ class LoadRequest:
                     f"for {noun} must be a fraction or the path of a second source, not {shown(source)}.",
                     argument=part,
                 )
-            paths[part] = Path(source)
+            paths[part] = folder_at(source)
         return paths
 
 

@@ -4,7 +4,6 @@
 only.
 """
 
-import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +14,8 @@ from typing import Any
 from kzoo.data.named import NAMES, check_options, name_of
 from kzoo.data.options import DataOptions, LoadRequest
 from kzoo.data.targets import detection
-from kzoo.inference.sources.folders import ignored_files_note, walked
+from kzoo.inference.sources.folders import files_in, ignored_files_note, walked
+from kzoo.inference.sources.shards import ShardFolder, folder_at, shards_of
 from kzoo.inference.tables.files import (
     is_table,
     labelled_folders,
@@ -110,7 +110,8 @@ def _column_names(source: RawInputs) -> list[str] | None:
         if isinstance(source, str) and source in NAMES:
             return None
         table: Any = source if is_table(source) else None
-        if table is None and os.path.isdir(source) and (folders := labelled_folders(source)):
+        folder = folder_at(source)
+        if table is None and folder.is_dir() and (folders := labelled_folders(folder)):
             table = labels_file(folders["train"])
         if table is None:
             return None
@@ -201,6 +202,8 @@ def _detect(path: Path, request: LoadRequest) -> LoadRequest:
         ):
             return _check_fit(source, path.name, request)
         return detect_table(name_of_table(path), request)
+    if (shards := shards_of(path)) is not None:
+        return _folder(shards, replace(request, source=shards))
     if path.is_dir():
         return _folder(path, request)
     suffix = path.suffix.lower()
@@ -221,7 +224,7 @@ def _detect(path: Path, request: LoadRequest) -> LoadRequest:
 def _folder(path: Path, request: LoadRequest) -> LoadRequest:
     source = _source_of_folder(path)
     if source is None:
-        if tables := sorted(file.name for file in path.iterdir() if is_table(file)):
+        if tables := sorted(name for name in files_in(path) if is_table(path / name)):
             raise KzooError(
                 f"{path.name!r} has {tables[0]!r}, and is not one table. Pass the path of a table; test= takes another."
             )
@@ -254,6 +257,14 @@ def _label_source(name: str) -> Source | None:
 
 def _source_of_folder(path: Path) -> Source | None:
     """Return the source of the first file in a folder that a kind can read."""
+    if isinstance(path, ShardFolder):
+        suffixes_of_files = {Path(name).suffix.lower() for name in path.below()}
+        fitting = (
+            source
+            for source in _sources("folder")
+            if suffixes_of_files.intersection(source.suffixes)
+        )
+        return next(fitting, None)
     found = None
     for depth in range(1, _FOLDERS_DEEP + 1):
         for file in path.glob("/".join("*" * depth)):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WORKBOOKS = (".xlsx", ".xlsm")
 DATABASE = "sqlite:"  # sqlite:FILE?TABLE or sqlite:FILE?SELECT ...
 _PATTERN = re.compile(
-    r"[^\n]{0,4000}[*?[][^\n]{0,4000}\.(csv|tsv|jsonl|ndjson|parquet|pq|xlsx|xlsm|gz)", re.I
+    r"[^\n]{0,4000}[*?[][^\n]{0,4000}\.(csv|tsv|jsonl|ndjson|parquet|pq|xlsx|xlsm|gz|tar)", re.I
 )
 
 Source: TypeAlias = Any  # of data or of inputs: a path, or any object that holds them

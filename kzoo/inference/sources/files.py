@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from kzoo.inference.sources.shards import read_member
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import check_regular
 from kzoo.utils.formatting import plural
@@ -47,6 +48,8 @@ def read_bytes(path: str | Path, most: int = -1) -> bytes:
     """
     check_regular(path)
     try:
+        if (content := read_member(path, most)) is not None:
+            return content
         with open(path, "rb") as file:
             return file.read(most)
     except (OSError, ValueError) as error:  # a NUL in the name is a ValueError

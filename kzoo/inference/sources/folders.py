@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from kzoo.inference.sources.shards import ShardFolder
 from kzoo.utils.formatting import listed
 
 SPLIT_FOLDERS = {
@@ -16,13 +17,27 @@ _NAMED = 5  # folders or suffixes named in a line
 
 def visible_folders(folder: Path) -> list[str]:
     """Return the sorted names of the folders in a folder, except hidden ones."""
+    if isinstance(folder, ShardFolder):
+        return [name for name in folder.folder_names() if not _is_hidden(name)]
     return sorted(
         entry.name for entry in os.scandir(folder) if entry.is_dir() and not _is_hidden(entry.name)
     )
 
 
+def files_in(folder: Path) -> list[str]:
+    """Return the sorted names of the files in a folder, hidden ones included, but not those in folders of it."""
+    if isinstance(folder, ShardFolder):
+        return folder.file_names()
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+
+
 def walked(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """Yield a folder and each folder below it that is not hidden, with the names of its files, hidden ones included."""
+    if isinstance(folder, ShardFolder):
+        yield folder, folder.file_names()
+        for name in visible_folders(folder):
+            yield from walked(folder / name)
+        return
     for path, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not _is_hidden(name)]
         yield Path(path), files

@@ -44,6 +44,7 @@ from kzoo.inference.kinds.image.inference import (
     threads,
 )
 from kzoo.inference.sources.folders import extra_folders_note, ignored_files_notes
+from kzoo.inference.sources.shards import ShardFolder, ShardMember, folder_at
 from kzoo.inference.sources.unreadable import (
     MAX_SHARE_EVALUATION,
     MAX_SHARE_TRAINING,
@@ -95,8 +96,8 @@ def load(request: LoadRequest) -> Dataset:
 def _has_class_folders(source: "str | Path") -> bool:
     """Return whether a source is a folder with images in at least two folders."""
     return (
-        Path(source).is_dir()
-        and sum(any(files) for files in list_classes(Path(source)).values()) > 1
+        folder_at(source).is_dir()
+        and sum(any(files) for files in list_classes(folder_at(source)).values()) > 1
     )
 
 
@@ -130,9 +131,7 @@ def load_image_folder(request: LoadRequest) -> Dataset:
     second = request.second_sources
     for part in second:
         folder = folders[part] = folder_of(folders[part])
-        if other := next(
-            (o for o in folders if o != part and os.path.samefile(folder, folders[o])), None
-        ):
+        if other := next((o for o in folders if o != part and _is_same(folder, folders[o])), None):
             of_other = "training folder itself" if other == "train" else f"{other} folder"
             raise KzooError(
                 f"is the {of_other}. Pass other images.", argument=part, value=str(second[part])
@@ -183,11 +182,12 @@ def load_labelled_images(request: LoadRequest) -> Dataset:
         KzooError: a file or a column is missing, a target does not fit the task, or too many images cannot be read.
     """
     shape = _shape_of(request.preset)
-    path = Path(request.source)
+    path = folder_at(request.source)
     sources = labels_below(path) if path.is_dir() else {"train": path}
     sources = request.paths(sources, "labelled images")
     for part, other in request.second_sources.items():
-        if Path(other).exists() and os.path.samefile(_table_in(sources["train"]), _table_in(other)):
+        other = folder_at(other)
+        if other.exists() and _is_same(_table_in(sources["train"]), _table_in(other)):
             raise KzooError(
                 "is the training data itself. Pass other images.", argument=part, value=str(other)
             )
@@ -370,13 +370,23 @@ def _keys(digest: Callable[[int], object], rows: np.ndarray) -> np.ndarray:
     return keys_of(str(digest(row)).encode("utf-8", "surrogatepass") for row in rows)
 
 
+def _is_same(one: str | Path, other: str | Path) -> bool:
+    """Return whether two paths are those of the same file or folder."""
+    one, other = (
+        path.folder if isinstance(path, ShardMember) else folder_at(path) for path in (one, other)
+    )
+    if isinstance(one, ShardFolder) or isinstance(other, ShardFolder):
+        return isinstance(one, ShardFolder) and one.is_same(other)
+    return os.path.samefile(one, other)
+
+
 def _labels_of(source: str | Path) -> Path:
     """Return the folder with the labels of a second source, of those of `test/` if it has them, or its table.
 
     Raises:
         KzooError: it has no labels.
     """
-    path = source if isinstance(source, Path) else Path(source)
+    path = folder_at(source)
     if path.is_file() and is_table(path):
         return path
     folders = labels_below(folder_of(path))
@@ -387,7 +397,7 @@ def _labels_of(source: str | Path) -> Path:
 
 def _table_in(source: str | Path) -> str | Path:
     """Return the table of labels of a folder; a source without one, or a table, is returned unchanged."""
-    return (labels_file(source) if os.path.isdir(source) else None) or source
+    return (labels_file(source) if folder_at(source).is_dir() else None) or source
 
 
 def _check_classes_left(classes: Sequence[str], labels: np.ndarray, split: str) -> None:
@@ -431,8 +441,11 @@ def _read(
         part = slice(start, min(start + chunk, len(names)))
         read_part = available.pop()
         part_names = [names[index] for index in range(part.start, part.stop)]
+        start_of_names = start_of_path
+        if isinstance(folder, ShardFolder):
+            start_of_names, part_names = "", [folder.where(name) for name in part_names]
         sizes[part], new_contents, unread = read_part(
-            start_of_path, part_names, hashed[part], pixels[part] if keep else None
+            start_of_names, part_names, hashed[part], pixels[part] if keep else None
         )
         available.append(read_part)
         contents.update((start + index, content) for index, content in new_contents.items())
@@ -540,7 +553,7 @@ def labelled(
     reader: Preprocessor, source: str | Path, *, targets: Sequence[str], config: Config
 ) -> Split:
     """Return images and their labels: of class folders, those of `test/` if it exists, or of a table of labels."""
-    path = source if isinstance(source, Path) else Path(source)
+    path = folder_at(source)
     shape = tuple(reader["shape"])
     if (table := _new_label_table(reader, path, targets)) is not None:
         x, rows = _readable(table.folder, Names(table.names), shape)
@@ -585,9 +598,9 @@ def _may_have(path: Path, targets: Sequence[str]) -> bool:
 def fresh(reader: Preprocessor, source: RawInputs, *, targets: Sequence[str]) -> Fresh:
     """Return images from any source, and their labels if a table has them; for many, only a sample of the images."""
     shape = tuple(reader["shape"])
-    if not isinstance(source, str | Path) or not (Path(source).is_dir() or is_table(source)):
+    if not isinstance(source, str | Path) or not (folder_at(source).is_dir() or is_table(source)):
         return Fresh(x=inference.read(reader, source)[0])
-    path = source if isinstance(source, Path) else Path(source)
+    path = folder_at(source)
     table = _new_label_table(reader, path, targets) if _may_have(path, targets) else None
     folder, names = (path, images_in(path)) if table is None else (table.folder, table.names)
     sample = [names[index] for index in sample_indices(len(names), _MAX_DESCRIBED)]

@@ -24,6 +24,7 @@ from kzoo.data.targets.labels import LabelColumns
 from kzoo.data.targets.table import TargetColumns
 from kzoo.inference.kinds.image.folders import KINDS, images_below
 from kzoo.inference.sources.folders import ignored_files_notes
+from kzoo.inference.sources.shards import ShardMember, folder_at
 from kzoo.inference.sources.unreadable import broken_files_note
 from kzoo.inference.tables.files import labels_file, read_header
 from kzoo.inference.tables.label_cells import has_lists
@@ -118,9 +119,8 @@ def read_label_table(
         KzooError: a column is missing, a file is named twice with different targets, too many files are missing, or
             a column has options that do not suit it.
     """
-    table = (labels_file(source) if os.path.isdir(source) else None) or (
-        source if isinstance(source, Path) else Path(source)
-    )
+    path = source if isinstance(source, ShardMember) else folder_at(source)
+    table = (labels_file(path) if path.is_dir() else None) or path
     folder = table.parent
     notes = list[str]()
     ignored = Counter[str]()

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.inference.kinds.image.decode import decode, find_fault
+from kzoo.inference.sources.shards import read_member
 from kzoo.utils import child_process as child
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import open_regular
@@ -78,6 +79,8 @@ def check_files(
 
 def _read_file(path: str) -> bytes:
     """Return a whole file with half the system calls of `open`, which matters for thousands of small files."""
+    if (content := read_member(path)) is not None:
+        return content
     file = open_regular(path)
     parts = []
     try:

@@ -55,6 +55,7 @@ from kzoo.inference.kinds.text.pieces import LEVEL as PIECES
 from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer, learn_and_encode
 from kzoo.inference.sources.files import TextFile, add_notes, joined_notes, read_text
 from kzoo.inference.sources.folders import extra_folders_note
+from kzoo.inference.sources.shards import folder_at
 from kzoo.inference.sources.unreadable import (
     MAX_SHARE_EVALUATION,
     MAX_SHARE_TRAINING,
@@ -110,7 +111,7 @@ def load_text_folder(request: LoadRequest) -> Dataset:
     Raises:
         KzooError: there are no texts, or only one class.
     """
-    root = Path(request.source)
+    root = folder_at(request.source)
     parts = split_folders(root)
     folder_notes = extra_folders_note(root, parts, "texts", lambda folder: texts_below(folder)[0])
     parts = request.paths(parts, "a folder of texts")
@@ -511,7 +512,7 @@ def labelled(
     """
     if reads_last_tokens(reader):
         return labelled_windows(reader, source, per_step=config.get("pooling") is None)
-    if isinstance(source, str | Path) and Path(source).is_dir():
+    if isinstance(source, str | Path) and folder_at(source).is_dir():
         texts, labels = _new_folder(source)
         return Split(x=read(reader, AsTexts(texts, rows=()))[0], y=np.array(labels, dtype=str))
     if isinstance(source, str | Path) and Path(source).suffix.lower() in SUFFIXES:
@@ -570,7 +571,7 @@ def fresh(reader: Preprocessor, source: RawInputs, *, targets: Sequence[str]) ->
     """Return texts, and their labels if they have any; one long text is cut into windows."""
     if reads_last_tokens(reader):
         return Fresh(x=cut_into_windows(reader, source))
-    if isinstance(source, str | Path) and Path(source).is_dir():
+    if isinstance(source, str | Path) and folder_at(source).is_dir():
         texts, labels = _new_folder(source)
         return Fresh(x=read(reader, AsTexts(texts, rows=()))[0], answers=np.array(labels))
     source = as_frame(source, targets) if is_table(source) else source
@@ -588,7 +589,9 @@ def _in_words(answers: "DataFrame") -> "DataFrame":
 
 def _new_folder(source: str | Path) -> tuple[Cells, Cells]:
     """Return the texts and labels of a folder of new data, and warn of what is left out."""
-    texts, labels, notes = read_folder(new_data_folder(Path(source)), most=MAX_SHARE_EVALUATION)
+    texts, labels, notes = read_folder(
+        new_data_folder(folder_at(source)), most=MAX_SHARE_EVALUATION
+    )
     for line in notes:
         warn(line)
     return texts, labels

@@ -21,6 +21,7 @@ from PIL import Image, ImageOps
 
 from kzoo.inference.kinds.image import jpeg
 from kzoo.inference.kinds.image.inference import MODES, ImageSource, threads
+from kzoo.inference.sources.shards import ShardFolder, read_member
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, check_regular, open_regular
 
@@ -70,6 +71,7 @@ class ImageFiles:
         sizes: np.ndarray,
         rows: np.ndarray | None = None,
     ) -> None:
+        self._folder = root
         self._root = os.path.join(root, "")
         self._names = names
         self._size = shape
@@ -94,11 +96,14 @@ class ImageFiles:
 
     def part(self, rows: np.ndarray | slice) -> "ImageFiles":
         """Return some of the images."""
-        return ImageFiles(self._root, self._names, self._size, self._sizes, self._rows[rows])
+        return ImageFiles(self._folder, self._names, self._size, self._sizes, self._rows[rows])
 
     def path(self, index: int) -> Path:
         """Return the path of an image."""
-        return Path(self._root, self._names[self._rows[index]])
+        name = self._names[self._rows[index]]
+        if isinstance(self._folder, ShardFolder):
+            return self._folder / name
+        return Path(self._root, name)
 
     def copies(self, other: "ImageFiles", rows: np.ndarray) -> dict[int, int]:
         """Return row -> the first image of `other` whose file has the same bytes, for those of `rows` that have one.
@@ -135,6 +140,8 @@ class ImageFiles:
     def _decoded(self, number: int) -> np.ndarray:
         name = self._names[number]
         try:
+            if isinstance(self._folder, ShardFolder):
+                return decode(self._folder.where(name), self._size)
             return decode(self._root + name, self._size)
         except KzooError as error:
             message = str(error).replace(repr(os.path.basename(name)), repr(name), 1)
@@ -145,7 +152,7 @@ class ImageFiles:
 
 
 def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()
+    return hashlib.sha256(read_member(path) or path.read_bytes()).digest()
 
 
 def find_fault(path: str | Path) -> tuple[int, str | None]:
@@ -153,14 +160,10 @@ def find_fault(path: str | Path) -> tuple[int, str | None]:
 
     The first and last bytes of common formats are enough; other files are decoded.
     """
-    file = open_regular(path)
-    try:
-        size = os.fstat(file).st_size
-        head = os.read(file, _HEAD)
-        os.lseek(file, max(size - _TAIL, 0), os.SEEK_SET)
-        tail = os.read(file, _TAIL)
-    finally:
-        os.close(file)
+    if (content := read_member(path)) is not None:
+        size, head, tail = len(content), content[:_HEAD], content[-_TAIL:]
+    else:
+        size, head, tail = _ends(path)
     if any(head.startswith(start) and tail.endswith(end) for start, end in _SIGNATURES):
         return size, None
     if (
@@ -174,6 +177,18 @@ def find_fault(path: str | Path) -> tuple[int, str | None]:
     except KzooError as error:
         return size, str(error)
     return size, None
+
+
+def _ends(path: str | Path) -> tuple[int, bytes, bytes]:
+    """Return the size of a file, and its first and last bytes."""
+    file = open_regular(path)
+    try:
+        size = os.fstat(file).st_size
+        head = os.read(file, _HEAD)
+        os.lseek(file, max(size - _TAIL, 0), os.SEEK_SET)
+        return size, head, os.read(file, _TAIL)
+    finally:
+        os.close(file)
 
 
 def decode(source: ImageSource, shape: Sequence[int]) -> np.ndarray:
@@ -206,6 +221,8 @@ def decode(source: ImageSource, shape: Sequence[int]) -> np.ndarray:
 
 
 def _decode_file(source: str | Path | bytes, shape: Sequence[int]) -> np.ndarray:
+    if not isinstance(source, bytes) and (content := read_member(source)) is not None:
+        source = content
     side = _SHARP * max(shape[:2])
     # A JPEG of at least twice this side is decoded at a fraction of its size.
     image = jpeg.plain(source if isinstance(source, bytes) else _start(source), below=2 * side)
@@ -251,6 +268,9 @@ def _describe(source: object) -> str:
 def size_of(path: str | Path) -> tuple[int, int] | None:
     """Return the width and height of an image file in pixels; None if it cannot be read."""
     try:
+        if (content := read_member(path)) is not None:
+            with Image.open(BytesIO(content)) as image:
+                return image.size
         with open(open_regular(path), "rb") as file, Image.open(file) as image:
             return image.size
     except (KzooError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
@@ -353,6 +373,8 @@ def _highest(source: ImageSource) -> float:
         else str(source).lower().endswith(_DEEP_NAMES)
     ):
         return 0
+    if not isinstance(source, bytes) and (content := read_member(source)) is not None:
+        source = content
     if not isinstance(source, bytes):
         check_regular(source)
     with Image.open(

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kzoo.inference.sources.folders import (
+    files_in,
     ignored_files_note,
     ignored_files_notes,
     splits_in,
     visible_folders,
     walked,
 )
+from kzoo.inference.sources.shards import folder_at, shards_of
 from kzoo.inference.tables.files import labelled_folders as labels_below
 from kzoo.inference.tables.files import labels_file, read_header
 from kzoo.inference.tables.raw import Rows, as_names, find_target, require
@@ -32,6 +34,7 @@ KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
 # Files that often accompany images. They are ignored without a note.
 _COMPANIONS = {
     ".txt",
+    ".cls",
     ".md",
     ".rst",
     ".html",
@@ -101,7 +104,7 @@ def glance(source: str | Path, form: str, asked: "DataArguments") -> None:
 
 def glance_at_labels(source: RawInputs, asked: "DataArguments") -> None:
     """Raise KzooError if the columns of the labels of images do not fit."""
-    path = source if isinstance(source, Path) else Path(source)
+    path = folder_at(source)
     tables = [path] if path.is_file() else map(labels_file, labels_below(path).values())
     group = [asked.group] if isinstance(asked.group, str) else []
     for table in tables:
@@ -124,7 +127,7 @@ def labelled_folders(source: str | Path) -> tuple[Path, dict[str, Names], list[s
     Raises:
         KzooError: there are no images.
     """
-    folders = split_folders(Path(source))
+    folders = split_folders(folder_at(source))
     ignored: Counter[str] = Counter()
     folder = folders.get("test", folders["train"])
     listed = list_classes(folder, ignored)
@@ -143,6 +146,8 @@ def folder_of(path: str | Path) -> Path:
     """Return the path of an existing folder, or raise `KzooError`."""
     if not isinstance(path, str | Path):
         raise KzooError(f"{path!r} is not a folder. Pass the path of a folder of images.")
+    if (shards := shards_of(path)) is not None:
+        return shards
     path = Path(path).expanduser()
     if path.is_dir():
         return path
@@ -175,8 +180,7 @@ def loose_images_note(folders: Iterable[Path], ignored: Counter[str]) -> list[st
     """Return a note on images outside the class folders, in a list; other files are counted in `ignored`."""
     loose = []
     for folder in folders:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
-        loose += _images_among(names, ignored)
+        loose += _images_among(files_in(folder), ignored)
     if not loose:
         return []
     count = "1 image" if len(loose) == 1 else f"{len(loose):,} images"

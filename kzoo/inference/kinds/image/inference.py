@@ -15,6 +15,7 @@ from kzoo.inference.kinds.image.folders import KINDS, glance, glance_new, images
 from kzoo.inference.sources.arrays import as_array, check_count, numeric_array
 from kzoo.inference.sources.files import existing_path
 from kzoo.inference.sources.folders import ignored_files_note, ignored_files_notes
+from kzoo.inference.sources.shards import folder_at, shards_of
 from kzoo.inference.sources.unreadable import Unread
 from kzoo.problems.kinds import Shown
 from kzoo.problems.layout import InputFacts, Preprocessor, RawInputs
@@ -195,7 +196,11 @@ def gather(words: Sequence[str]) -> list[str | Path]:
     """Return the image files named on the command line, including those in folders."""
     files: list[str | Path] = []
     for word in words:
-        path = Path(existing_path(word))
+        located = existing_path(word)
+        if (shards := shards_of(located)) is not None:
+            files += image_paths(shards)
+            continue
+        path = Path(located)
         files += map(str, image_paths(path)) if path.is_dir() else [str(path)]
     return files
 
@@ -269,8 +274,9 @@ def edges(given: InputFacts, rows: np.ndarray) -> np.ndarray:
 
 def image_paths(source: RawInputs) -> list[Any]:
     """Return the images of a file, a folder or a PIL image, as a list."""
-    if isinstance(source, str | Path) and Path(source).is_dir():
-        return [Path(source, name) for name in images_in(Path(source))]
+    if isinstance(source, str | Path) and folder_at(source).is_dir():
+        folder = folder_at(source)
+        return [folder / name for name in images_in(folder)]
     return [source]
 
 

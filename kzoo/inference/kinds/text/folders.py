@@ -7,7 +7,14 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from kzoo.inference.sources.folders import ignored_files_notes, splits_in, visible_folders, walked
+from kzoo.inference.sources.folders import (
+    files_in,
+    ignored_files_notes,
+    splits_in,
+    visible_folders,
+    walked,
+)
+from kzoo.inference.sources.shards import folder_at, is_member
 from kzoo.inference.tables.files import suffixes
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, shown
@@ -46,7 +53,7 @@ def expand_files(paths: Iterable[str | Path]) -> tuple[list[str], list[str]]:
         KzooError: a path does not exist, is a table, or is a folder without texts.
     """
     items = list(map(str, paths))
-    files = []
+    files: list[Any] = []
     ignored: Counter = Counter()
     for item in items:
         if not os.path.exists(item):
@@ -58,11 +65,12 @@ def expand_files(paths: Iterable[str | Path]) -> tuple[list[str], list[str]]:
             )
         if is_table_name(item):
             raise KzooError(f"{item!r} is a table, whose texts are in a column. Pass it alone.")
-        if os.path.isdir(item):
-            texts, other_files = texts_below(Path(item))
+        folder = folder_at(item)
+        if folder.is_dir():
+            texts, other_files = texts_below(folder)
             if not texts:
                 raise KzooError(f"{item!r} contains no texts ({SUFFIX}).")
-            files += [str(file) for file in texts]
+            files += [file if is_member(file) else str(file) for file in texts]
             ignored += other_files
         else:
             files.append(item)
@@ -122,11 +130,7 @@ def classes_below(folder: Path) -> tuple[dict[str, Any], list[str]]:
     below = {name: texts_below(folder / name) for name in visible_folders(folder)}
     documents = {name: texts for name, (texts, _) in below.items() if texts}
     ignored: Counter[str] = Counter()
-    names = [
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.is_file() and not _is_companion(entry.name)
-    ]
+    names = [name for name in files_in(folder) if not _is_companion(name)]
     files = sorted(folder / name for name in names if _is_text(name))
     ignored.update(Path(name).suffix.lower() for name in names if not _is_text(name))
     if not documents:

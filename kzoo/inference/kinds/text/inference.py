@@ -23,6 +23,7 @@ from kzoo.inference.kinds.text.pieces import LEVEL as PIECES
 from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN, AnyTokenizer, Tokenizer
 from kzoo.inference.sources.arrays import check_count, check_whole_numbers, numeric_array
 from kzoo.inference.sources.files import add_notes, joined_notes, read_text
+from kzoo.inference.sources.shards import folder_at
 from kzoo.inference.sources.unreadable import Unread
 from kzoo.inference.tables.files import is_table
 from kzoo.inference.tables.raw import (
@@ -169,7 +170,7 @@ def glance_new(reader: Preprocessor, source: RawInputs, targets: Sequence[str]) 
         return
     if isinstance(source, Rows):
         require(source, targets, "the table")
-    elif source.is_dir():
+    elif (source := folder_at(source)).is_dir():
         folder = new_data_folder(source)
         check_classes(folder, classes_below(folder)[0])
 
@@ -399,7 +400,7 @@ def _texts(raw: RawInputs, column: str | None) -> tuple[Sequence[str], RawInputs
     if isinstance(raw, str | Path):
         if not is_file_name(raw) and not os.path.exists(raw):
             return [str(raw)], raw
-        if os.path.isdir(raw) and not is_table(raw):
+        if folder_at(raw).is_dir() and not is_table(raw):
             return _texts_of_files([raw])
         if not os.path.exists(raw):
             raise missing_file_error(raw)

@@ -38,8 +38,10 @@ from typing import TYPE_CHECKING, Any
 
 from kzoo.inference.sources.files import add_notes, decode_text
 from kzoo.inference.sources.folders import SPLIT_FOLDERS, splits_in
+from kzoo.inference.sources.shards import ShardFolder, folder_at
 from kzoo.inference.tables.partitions import is_hidden, partitions_of
 from kzoo.inference.tables.written import CsvText
+from kzoo.problems.kinds.image import SUFFIXES as IMAGES
 from kzoo.utils.discovery import installed, list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_regular
@@ -108,10 +110,9 @@ def labels_file(folder: str | Path) -> Path | None:
     Raises:
         KzooError: there are several.
     """
-    with os.scandir(folder) as entries:
-        names = sorted(
-            entry.name for entry in entries if os.path.splitext(entry.name)[0].lower() == _LABELS
-        )
+    names = sorted(
+        name for name in _names_in(folder) if os.path.splitext(name)[0].lower() == _LABELS
+    )
     suffixes_of_names = {name: Path(name).suffix.lower() for name in names}
     tables = [
         n
@@ -120,7 +121,16 @@ def labels_file(folder: str | Path) -> Path | None:
     ]
     if len(tables) > 1:
         raise KzooError(f"{str(folder)!r} contains {tables[0]} and {tables[1]}. Keep one of them.")
+    if isinstance(folder, ShardFolder):
+        if tables:
+            return folder / tables[0]
+        return None if "train" in splits_in(folder) else folder.labels(IMAGES)
     return Path(folder, tables[0]) if tables else None
+
+
+def _names_in(folder: str | Path) -> list[str]:
+    """Return the names of the files and folders in a folder."""
+    return folder.file_names() if isinstance(folder, ShardFolder) else os.listdir(folder)
 
 
 def labelled_folders(folder: str | Path) -> dict[str, Path]:
@@ -132,10 +142,10 @@ def labelled_folders(folder: str | Path) -> dict[str, Path]:
         KzooError: a folder has several such tables.
     """
     if labels_file(folder) is not None:
-        return {"train": Path(folder)}
+        return {"train": folder_at(folder)}
     splits = {
         split: path
-        for split, path in splits_in(Path(folder)).items()
+        for split, path in splits_in(folder_at(folder)).items()
         if labels_file(path) is not None
     }
     return splits if "train" in splits else {}

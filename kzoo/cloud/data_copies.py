@@ -138,7 +138,7 @@ def local_copy(word: str) -> TablePath:
     if address.is_pattern:
         path = TablePath(folder / names[0])
         path.files = tuple(folder / name for name in names)
-        path.label = address.name
+        path.label, path.folder = address.name, folder
     else:
         path = TablePath(folder / (names[0] if listing.root == "." else listing.root))
     path.address, path.recorded = str(address), listing.recorded()

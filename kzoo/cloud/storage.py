@@ -666,7 +666,7 @@ def split_pattern(key: str) -> tuple[str, re.Pattern[str]]:
     for position, part in enumerate(parts[first:], first):
         is_last = position == len(parts) - 1
         if part == "**":
-            expression += ".*" if is_last else "(?:[^/]+/)*"
+            expression += ".*" if is_last else r"(?:(?!\.)[^/]+/)*"
         else:
             expression += _expression(part) + ("" if is_last else "/")
     return "/".join(parts[:first]), re.compile(expression)
@@ -674,7 +674,7 @@ def split_pattern(key: str) -> tuple[str, re.Pattern[str]]:
 
 def _expression(part: str) -> str:
     """Return a part of a pattern as a regular expression."""
-    expression = ""
+    expression = r"(?!\.)" if part[:1] in "*?[" else ""  # hidden files, as for local patterns
     for piece in re.split(r"(\*|\?|\[!?\]?[^\]/]*\])", part):
         if piece[:1] == "[" and piece[-1:] == "]" and len(piece) > 2:
             body = re.sub(r"([\\^\[])", r"\\\1", piece[1:-1].removeprefix("!"))

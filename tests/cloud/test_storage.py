@@ -130,6 +130,8 @@ def test_patterns():
     matches = ["2024-01/ab.csv", "2024-/ab.csv"]
     assert all(map(names.fullmatch, matches))
     assert not any(map(names.fullmatch, ["2024-01/xb.csv", "2024-1/2/ab.csv", "2024-01/abcsv"]))
+    assert not split_pattern("a/**/*.csv")[1].fullmatch(".hidden/b.csv")
+    assert not split_pattern("a/*.csv")[1].fullmatch(".b.csv")
     folder, names = split_pattern("**/*.csv")
     assert folder == "" and names.fullmatch("a.csv") and names.fullmatch("a/b/c.csv")
 

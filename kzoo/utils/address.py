@@ -354,7 +354,7 @@ def local_data(word: object) -> Any:
 
 
 def parse_remote_address(word: str) -> RemoteAddress:
-    """Return the parts of `SCHEME://bucket/key`. No message has a password or a signature.
+    """Return the parts of `SCHEME://bucket/key`. No error has a password or a signature, also not as its `value`.
 
     Raises:
         KzooError: its scheme is unknown, a part is missing, or it has parts that it must not have.
@@ -364,8 +364,7 @@ def parse_remote_address(word: str) -> RemoteAddress:
     if scheme not in _DATA_SCHEMES:
         raise KzooError(
             f"{_safe(word)}: {scheme}:// is not supported. Use a path, or one of: "
-            f"{listed((f'{name}://' for name in _DATA_SCHEMES), most=10)}.",
-            value=word,
+            f"{listed((f'{name}://' for name in _DATA_SCHEMES), most=10)}."
         )
     depth, bucket_name, noun, example = _DATA_SCHEMES[scheme]
     parts = rest.split("/")
@@ -377,35 +376,26 @@ def parse_remote_address(word: str) -> RemoteAddress:
     if "@" in parts[0] or (":" in parts[0] and not is_url):
         raise KzooError(
             f"{scheme}://... has a user or a password, which would stand in files and logs. Remove it, and set up "
-            "the credentials of the client instead.",
-            value=word,
+            "the credentials of the client instead."
         )
     if _SIGNED.search(rest) or (is_url and not {"?", "#"}.isdisjoint(rest)):
         raise KzooError(
             f"{subject} has a query or a fragment, which may be a secret. Remove what is after the path, and set up "
-            "the credentials of the client instead.",
-            value=word,
+            "the credentials of the client instead."
         )
     if not rest.isprintable() or "\\" in rest:
-        raise KzooError(
-            f"{subject} has control characters or a backslash. Write {example}.", value=word
-        )
+        raise KzooError(f"{subject} has control characters or a backslash. Write {example}.")
     if not bucket_name.fullmatch(bucket):
-        raise KzooError(f"{subject} has no valid {noun}. Write {example}.", value=word)
+        raise KzooError(f"{subject} has no valid {noun}. Write {example}.")
     if key and {"", ".", ".."} & set(key.split("/")):
-        raise KzooError(
-            f"{subject}: the path must not have '.', '..' or '//'. Write {example}.", value=word
-        )
+        raise KzooError(f"{subject}: the path must not have '.', '..' or '//'. Write {example}.")
     if key != key.strip():
-        raise KzooError(
-            f"{subject}: the path begins or ends with a blank. Write {example}.", value=word
-        )
+        raise KzooError(f"{subject}: the path begins or ends with a blank. Write {example}.")
     if is_url:
         _check_host(bucket, subject, word)
         if "%" in key:
             raise KzooError(
-                f"{subject}: write the path as it is, without '%': blanks and accents are escaped by kzoo.",
-                value=word,
+                f"{subject}: write the path as it is, without '%': blanks and accents are escaped by kzoo."
             )
     return RemoteAddress(scheme, bucket, key, is_folder)
 
@@ -417,7 +407,7 @@ def _check_host(bucket: str, subject: str, word: str) -> None:
     except ValueError:
         is_valid = False
     if not is_valid:
-        raise KzooError(f"{subject} has no valid host. Write https://host/path.", value=word)
+        raise KzooError(f"{subject} has no valid host. Write https://host/path.")
 
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

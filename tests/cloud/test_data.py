@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import sqlite3
+import tarfile
 import time
 from pathlib import Path
 
@@ -337,3 +338,26 @@ def test_partitions_have_the_columns_of_their_folders(s3):
         remote = kzoo.load_data(f"s3://kzoo-test/shop/{word}", target="churned")
         assert "year" in remote.feature_names
         same(remote, local)
+
+
+def test_photos_in_folders_and_shards(s3):
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        Path("photos", label).mkdir(parents=True)
+        for i in range(12):
+            pixels = rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+            image.fromarray(pixels).save(Path("photos", label, f"{i}.png"))
+    Path("shards").mkdir()
+    for shard in range(2):
+        with tarfile.open(f"shards/photos-{shard}.tar", "w") as archive:
+            for path in sorted(Path("photos").rglob("*.png"))[shard::2]:
+                archive.add(path, path.relative_to("photos").as_posix())
+    storage = storage_module.storage_of("s3://kzoo-test/x")
+    for path in [*Path("photos").rglob("*.png"), *Path("shards").iterdir()]:
+        storage.put(path.as_posix(), path)
+    for word in ("photos", "shards", "shards/photos-*.tar", "shards/photos-0.tar"):
+        same(kzoo.load_data(f"s3://kzoo-test/x/{word}"), kzoo.load_data(word))
+    with serving(".") as server:
+        word = "shards/photos-0.tar"
+        same(kzoo.load_data(f"{server.url}/{word}"), kzoo.load_data(word))

@@ -8,6 +8,8 @@ from cloud.conftest import KEY, SECRET
 from hub.file_server import serving
 from messages import assert_mentions, refuses
 
+import kzoo
+from kzoo.cli import main
 from kzoo.cloud import storage as storage_module
 from kzoo.cloud.errors import scrubbed
 from kzoo.cloud.storage import FolderStorage, StoredObject, split_pattern, storage_of
@@ -206,12 +208,14 @@ BAD = [
 
 
 @pytest.mark.parametrize(("word", "parts"), BAD)
-def test_bad_addresses_are_refused_without_their_secrets(word, parts):
+def test_bad_addresses_are_refused_without_their_secrets(word, parts, capsys):
+    assert main(["train", "tabular_fnn", "--data", word, "--target", "y"]) == 2
+    error = capsys.readouterr().err
+    assert_mentions(error, *parts)
+    assert len(error.splitlines()) == 1 and SECRET[:14] not in error
     with pytest.raises(KzooError) as caught:
-        parse_remote_address(word)
-    text = str(caught.value)
-    assert_mentions(text, *parts)
-    assert "\n" not in text and SECRET[:14] not in text
+        kzoo.load_data(word)
+    assert SECRET[:14] not in str(caught.value) + repr(caught.value.value)
 
 
 def test_names_of_other_files_are_no_addresses():

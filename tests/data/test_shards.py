@@ -131,6 +131,21 @@ def test_a_table_of_labels_in_shards(tmp_path):
             same(data, expected)
 
 
+@pytest.mark.parametrize("has_table", [False, True])
+def test_a_folder_around_the_files(has_table, tmp_path):
+    """As `tar cf photos.tar photos/` writes it."""
+    files = images()
+    if has_table:
+        files = {name.replace("/", "-"): content for name, content in files.items()}
+        files["labels.csv"] = table(files).encode()
+    target = {"target": "kind"} if has_table else {}
+    around = pack(tmp_path / "a.tar", {f"./photos/{name}": files[name] for name in files})
+    same(
+        kzoo.load_data(around, **target),
+        kzoo.load_data(write(tmp_path / "photos", files), **target),
+    )
+
+
 @pytest.mark.parametrize("suffix", [".cls", ".txt", ".json", " of one value.json"])
 def test_labels_beside_the_images(suffix, tmp_path):
     """As WebDataset stores them: files with the same name up to the first dot."""

@@ -350,7 +350,18 @@ def shards_of(source: object) -> ShardFolder | None:
         archives = _archives_in(root)
     if not archives:
         return None
-    return _restored_folder(str(root), tuple(archives), "")
+    return _outermost(_restored_folder(str(root), tuple(archives), ""))
+
+
+def _outermost(folder: ShardFolder) -> ShardFolder:
+    """Return the folder of the classes: `tar cf photos.tar photos/` puts a folder around them."""
+    while not folder.file_names() and len(names := folder.folder_names()) == 1:
+        inner = folder / names[0]
+        has_table = any(name.lower().startswith("labels.") for name in inner.file_names())
+        if not inner.folder_names() and not has_table:
+            break
+        folder = inner
+    return folder
 
 
 def _archives_in(folder: Path) -> list[Path]:

@@ -22,6 +22,7 @@ from typing import Any
 from kzoo.cloud.storage import FolderStorage, Storage, StoredObject, storage_of
 from kzoo.inference.exported import ExportedModel
 from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.inference.tables.partitions import is_hidden
 from kzoo.inference.tables.raw import check_distinct
 from kzoo.runtime.model import Model, load
 from kzoo.scoring.partition import (
@@ -188,7 +189,7 @@ def _parts(storage: Storage) -> tuple[str, ...]:
 def partitions_of(storage: Storage) -> list[StoredObject]:
     """Return the partitions below a folder or an address, in order of their names.
 
-    Files whose name, or the name of a folder on the way, begins with `_` or a dot are none.
+    Hidden files are none, such as `_SUCCESS`, nor are those in hidden folders.
 
     Raises:
         KzooError: there are none, or files of several types.
@@ -214,9 +215,7 @@ def _is_parquet(partition: StoredObject) -> bool:
 
 def _is_partition(name: str) -> bool:
     path = PurePosixPath(name)
-    return path.suffix.lower() in PARQUET + CSV and not any(
-        part.startswith(("_", ".")) for part in path.parts
-    )
+    return path.suffix.lower() in PARQUET + CSV and not any(map(is_hidden, path.parts))
 
 
 def _description(

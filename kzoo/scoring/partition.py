@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +20,7 @@ from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.inference.predictions import Predictions
 from kzoo.inference.tables.arrow import Array, Piece, Table, TablePieces, arrow
 from kzoo.inference.tables.files import pieces_of
+from kzoo.inference.tables.partitions import partitions_of
 from kzoo.inference.tables.raw import Rows, require
 from kzoo.runtime.model import Model
 from kzoo.scoring.csv_lines import csv_lines, formulas_in, without_formulas
@@ -188,9 +188,10 @@ def _write(
     is_parquet = path.suffix.lower() in PARQUET
     pieces = pieces_of(path)
     assert pieces is not None  # both types of files are read in pieces
-    in_path = _columns_of_path(name, pieces.names)
-    if in_path:
-        pieces = _WithColumns(pieces, in_path)
+    folders = partitions_of([Path(name)], Path(), name)
+    if folders.names:
+        folders.check(pieces.names, path.name, name)
+        pieces = _WithColumns(pieces, dict(folders.as_written(0)))
     require(Rows(dict.fromkeys(pieces.names, ())), list(job.keep), f"{name!r}")
     encoder = model.piece_encoder(pieces, job.keep)
     writer: Any = _ParquetWriter(target) if is_parquet else _CsvWriter(target, job, path.suffix)
@@ -232,17 +233,10 @@ def example(model: Model) -> np.ndarray:
     return np.zeros((1, *model.shape), np.float32)
 
 
-def _columns_of_path(name: str, names: Sequence[str]) -> dict[str, str]:
-    """Return the columns that folders such as `year=2024` hold, unless the file has them."""
-    pairs = [part.split("=", 1) for part in PurePosixPath(name).parts[:-1] if "=" in part]
-    unquote = import_module("urllib.parse").unquote
-    return {column: unquote(value) for column, value in pairs if column not in names}
-
-
 class _WithColumns:
-    """Pieces of a table with more columns, each with the same text in all rows."""
+    """Pieces of a table with the columns in the names of its folders, each with the same text in all rows."""
 
-    def __init__(self, pieces: TablePieces, texts: Mapping[str, str]) -> None:
+    def __init__(self, pieces: TablePieces, texts: Mapping[str, str | None]) -> None:
         self._pieces, self._texts = pieces, texts
         self.names = [*pieces.names, *texts]
 
@@ -260,7 +254,7 @@ class _WithColumns:
         for piece in self._pieces:
             table = piece.table
             for name, text in self._texts.items():
-                column = pa.repeat(pa.scalar(text), table.num_rows)
+                column = pa.repeat(pa.scalar(text, pa.string()), table.num_rows)
                 table = table.append_column(name, column)
             yield Piece(table, piece.decimal)
 

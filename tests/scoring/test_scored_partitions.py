@@ -102,6 +102,23 @@ def test_parquet_parts_have_the_cells_of_single_predictions(exported, tmp_path):
         pd.testing.assert_frame_equal(scored, one, check_dtype=False, rtol=1e-5)
 
 
+def test_columns_in_names_of_folders_are_read(exported, tmp_path):
+    rows = table()
+    for code, part in rows.groupby("code"):
+        (tmp_path / "in" / f"code={code}").mkdir(parents=True)
+        part.drop(columns="code").to_csv(tmp_path / "in" / f"code={code}" / "x.csv", index=False)
+        part.to_csv(tmp_path / f"{code}.csv", index=False)
+    out = tmp_path / "out"
+    words = ("--keep", "code")
+    assert predict(exported, tmp_path / "in", "--out", out, *words, "--workers", 1) == 0
+    for code in rows["code"].unique():
+        assert (
+            predict(exported, tmp_path / f"{code}.csv", "--out", tmp_path / "whole.csv", *words)
+            == 0
+        )
+        assert (out / f"code={code}/x.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
 def test_a_second_command_does_what_is_missing(exported, parts, tmp_path, capsys):
     out = tmp_path / "out"
     words = (exported, parts, "--out", out, "--workers", 1)

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from kzoo.checks.finding import Finding
 from kzoo.data.named import NAMES
 from kzoo.utils import child_process, onednn
+from kzoo.utils.address import is_remote_address
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import JsonObject, check_writable, finite
 from kzoo.utils.formatting import shown
@@ -270,16 +271,18 @@ def _with_data(words: list[str], data: str | os.PathLike[str] | None, run: Run) 
             value=str(data),
         )
     i = words.index("--data")
-    return [*words[: i + 1], os.path.abspath(data), *words[i + 2 :]]
+    path = getattr(data, "address", None) or os.path.abspath(data)
+    return [*words[: i + 1], path, *words[i + 2 :]]
 
 
 def _where(option: str, word: str, run: Run, data: str | os.PathLike[str] | None) -> str:
-    """Return where the file of an option is: here, beside the data, or beside the run.
+    """Return where the file of an option is: here, beside the data, or beside the run; an address is unchanged.
 
     Raises:
         KzooError: it is nowhere.
     """
-    if _is_fraction(word) or (word in NAMES and option != "--weights"):
+    is_name = word in NAMES and option != "--weights"
+    if _is_fraction(word) or is_name or is_remote_address(word):
         return word
     folders = [Path(), *([] if data is None else [Path(data).parent]), run.path.parent]
     for folder in folders if option != "--data" else folders[:1]:

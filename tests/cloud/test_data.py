@@ -361,3 +361,40 @@ def test_photos_in_folders_and_shards(s3):
     with serving(".") as server:
         word = "shards/photos-0.tar"
         same(kzoo.load_data(f"{server.url}/{word}"), kzoo.load_data(word))
+
+
+@pytest.mark.slow
+def test_a_run_on_data_in_a_bucket_is_repeated(s3, capfd):
+    table("churn.csv")
+    s3.put_file("churn.csv", "kzoo-test/churn.csv")
+    words = ["tabular_fnn", "--data", "s3://kzoo-test/churn.csv", "--target", "churned"]
+    assert main(["train", *words, "--epochs", "2", "--out", "run", "--quiet"]) == 0
+    assert main(["check", "run", "--retrain"]) == 0
+    assert main(["check", "run", "--retrain", "--data", "s3://kzoo-test/*.csv"]) == 0
+    output = capfd.readouterr()
+    assert "downloads" not in output.out + output.err and SECRET not in output.out + output.err
+
+
+@pytest.mark.slow
+def test_searches_and_explanations_of_data_in_a_bucket(s3, capfd):
+    table("churn.csv")
+    s3.put_file("churn.csv", "kzoo-test/churn.csv")
+    address = "s3://kzoo-test/churn.csv"
+    data = ["--data", address, "--target", "churned"]
+    for words in (
+        ["check", address, "--target", "churned"],
+        ["train", "tabular_fnn", *data, "--epochs", "2", "--out", "run", "--test", address],
+        ["train", "auto", *data, "--epochs", "1", "--folds", "2", "--out", "folds"],
+        ["tune", "tabular_fnn", *data, "--trials", "2", "--epochs", "1", "--out", "search"],
+        ["tune", "tabular_fnn", *data, "--trials", "2", "--epochs", "1", "--out", "search"],
+        ["explain", "run", "--data", address],
+        ["explain", "run", address],
+        ["report", "run", "--data", address],
+        ["check", "run", "--data", address],
+        ["compare", "run", "run", "--data", address],
+    ):
+        assert main(words) == 0, words
+    output = capfd.readouterr()
+    texts = [output.out.encode(), output.err.encode()]
+    texts += [path.read_bytes() for path in Path().rglob("*") if path.is_file()]
+    assert not any(b"/downloads/" in text or SECRET.encode() in text for text in texts)

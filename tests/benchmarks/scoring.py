@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import signal
 import statistics
 import subprocess
@@ -111,10 +112,15 @@ def kzoo(*words):
 
 
 def timed(command):
-    """Return the seconds of a command, and its output."""
-    began = time.perf_counter()
+    """Return the seconds of a command, those of processors, and its output."""
+    began, before = time.perf_counter(), processor_seconds()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return time.perf_counter() - began, done.stdout.strip()
+    return time.perf_counter() - began, processor_seconds() - before, done.stdout.strip()
+
+
+def processor_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def children_of(parent):
@@ -171,11 +177,14 @@ def measure(folder, args):
     timed([*train, "--set", "epochs=2", "--out", run])
     timed(kzoo("export", run, "--formats", "onnx", "--out", exported))
     seconds = {"loop": [], "1": [], "2": []}
+    processor = {name: [] for name in seconds}
     for turn in range(args.rounds):
         loop = folder / f"loop-{turn}"
         loop.mkdir()
         source = folder / "in"
-        seconds["loop"].append(timed([sys.executable, "-c", LOOP, source, exported, loop])[0])
+        taken, used, _ = timed([sys.executable, "-c", LOOP, source, exported, loop])
+        seconds["loop"].append(taken)
+        processor["loop"].append(used)
         for workers in ("1", "2"):
             out = folder / f"out-{workers}-{turn}"
             words = (
@@ -189,13 +198,15 @@ def measure(folder, args):
                 "--workers",
                 workers,
             )
-            taken, line = timed(kzoo(*words))
+            taken, used, line = timed(kzoo(*words))
             seconds[workers].append(taken)
+            processor[workers].append(used)
             print(line, file=sys.stderr)
     median = {name: statistics.median(times) for name, times in seconds.items()}
     for name, times in seconds.items():
         speed = rows / median[name]
-        print(json.dumps(dict(what=name, rows=rows, seconds=times, rows_per_second=round(speed))))
+        facts = dict(rows=rows, seconds=times, rows_per_second=round(speed))
+        print(json.dumps(dict(what=name, **facts, processor_seconds=processor[name])))
     print(json.dumps(dict(what="one worker / loop", ratio=round(median["loop"] / median["1"], 2))))
     efficiency = median["1"] / median["2"] / 2
     print(json.dumps(dict(what="efficiency of two workers", ratio=round(efficiency, 2))))
@@ -204,12 +215,12 @@ def measure(folder, args):
     killed = scored_while_killed(words, median["2"])
     same = same_predictions(out, folder / "out-1-0")
     print(json.dumps(dict(what="killed", workers=killed, same_predictions=same)))
-    taken, line = timed(words)
+    taken, _, line = timed(words)
     print(json.dumps(dict(what="again", seconds=taken, says=line)))
     parts = sorted(out.glob("*.parquet"))
     for part in parts[:2]:
         part.unlink()
-    taken, line = timed(words)
+    taken, _, line = timed(words)
     same = same_predictions(out, folder / "out-1-0")
     print(
         json.dumps(dict(what="two were missing", seconds=taken, says=line, same_predictions=same))

@@ -6,17 +6,20 @@ import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from cloud.conftest import KEY, SECRET
 from cloud.test_data import same, table
 from hub.file_server import serving
 from messages import refuses
+from PIL import Image
 
 import kzoo
 from kzoo.cloud.storage import storage_of
@@ -98,6 +101,16 @@ def amazon(s3):
     return "s3://kzoo-test", SECRET
 
 
+def photos(folder):
+    """Write ten small photos of each of two classes."""
+    random = np.random.default_rng(0)
+    for name, base in (("dark", 40), ("light", 200)):
+        (folder / name).mkdir(parents=True)
+        for i in range(10):
+            pixels = (base + random.integers(0, 50, (12, 12, 3))).astype("uint8")
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+
+
 def filled(address):
     """Write the same files into a folder and at an address."""
     table("churn.csv")
@@ -107,6 +120,14 @@ def filled(address):
         (Path("reviews") / name).mkdir(parents=True)
         for i in range(30):
             (Path("reviews") / name / f"{i}.txt").write_text(f"{name} number {i}", encoding="utf-8")
+    customers = pd.read_csv("churn.csv")
+    for part in range(10):
+        folder = Path("customers", f"year={2020 + part % 5}")
+        folder.mkdir(parents=True, exist_ok=True)
+        customers.iloc[part::10].to_parquet(folder / f"part-{part}.parquet")
+    photos(Path("photos"))
+    with tarfile.open("photos.tar", "w") as archive:
+        archive.add("photos")
     storage = storage_of(f"{address}/some folder")
     for path in Path().rglob("*"):
         if path.is_file():
@@ -119,7 +140,7 @@ def test_data_of_a_service_is_that_of_a_folder(service, request, capfd):
     address, secret = request.getfixturevalue(service)
     storage = filled(address)
     listed = storage.list()
-    assert len(listed) == 64 and all(entry.version and entry.size for entry in listed)
+    assert len(listed) == 95 and all(entry.version and entry.size for entry in listed)
     for entry in listed[:3]:
         assert storage.stat(entry.name) == entry
         assert storage.read(entry.name, 1 << 20) == Path(entry.name).read_bytes()
@@ -131,6 +152,15 @@ def test_data_of_a_service_is_that_of_a_folder(service, request, capfd):
         kzoo.load_data("part-*.csv", target="churned"),
     )
     same(kzoo.load_data(f"{folder}/reviews"), kzoo.load_data("reviews"))
+    same(
+        kzoo.load_data(f"{folder}/customers", target="churned"),
+        kzoo.load_data("customers", target="churned"),
+    )
+    in_folder = kzoo.load_data("photos", preset="image_cnn")
+    same(kzoo.load_data(f"{folder}/photos", preset="image_cnn"), in_folder)
+    in_shard = kzoo.load_data("photos.tar", preset="image_cnn")
+    assert in_shard.fingerprint == in_folder.fingerprint
+    same(kzoo.load_data(f"{folder}/photos.tar", preset="image_cnn"), in_shard)
     before = storage.stat("churn.csv")
     table("churn.csv", seed=5)
     storage.put("churn.csv", "churn.csv")
@@ -167,10 +197,18 @@ def test_a_large_object_is_written_and_read(amazon):
 @pytest.mark.parametrize("service", ["amazon", "azure", "google"])
 def test_adult_has_the_same_scores(service, request):
     address, _ = request.getfixturevalue(service)
-    storage_of(address).put("adult.csv", ADULT)
+    rows = pd.read_csv(ADULT, dtype=str, keep_default_na=False)
+    typed = pd.read_csv(ADULT)
+    for part, indices in enumerate(np.array_split(np.arange(len(rows)), 10)):
+        for folder in ("csv", "parquet"):
+            Path(folder).mkdir(exist_ok=True)
+        rows.iloc[indices].to_csv(f"csv/part-{part}.csv", index=False)
+        typed.iloc[indices].to_parquet(f"parquet/part-{part}.parquet", index=False)
     shutil.copyfile(ADULT, "adult.csv")
+    for path in [Path("adult.csv"), *Path("csv").iterdir(), *Path("parquet").iterdir()]:
+        storage_of(address).put(path.as_posix(), path)
+    sources = ("adult.csv", "csv", "parquet")
     with serving(".") as server:
-        sources = ["adult.csv", f"{address}/adult.csv", f"{server.url}/adult.csv"]
         runs = [
             kzoo.train(
                 "tabular_fnn",
@@ -179,8 +217,15 @@ def test_adult_has_the_same_scores(service, request):
                 epochs=2,
                 out=f"run{i}",
                 progress=False,
+                baselines=False,
             )
-            for i, source in enumerate(sources)
+            for i, source in enumerate(
+                [
+                    *sources,
+                    *(f"{address}/{source}" for source in sources),
+                    f"{server.url}/adult.csv",
+                ]
+            )
         ]
     local, *others = (Run(run.path) for run in runs)
     for run in others:

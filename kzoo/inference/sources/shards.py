@@ -282,6 +282,8 @@ def _members(path: str, size: int) -> Iterator[tuple[str, int, int]]:
                 raise tarfile.ReadError(
                     "unexpected end of data" if len(block) < _BLOCK else "bad header"
                 )
+    except KzooError:
+        raise
     except (tarfile.TarError, OSError, ValueError, EOFError, OverflowError) as error:
         raise KzooError(
             f"Cannot read {file!r} as a .tar file: {str(error).splitlines()[0] or type(error).__name__}. It is "

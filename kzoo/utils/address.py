@@ -176,7 +176,7 @@ def refuse_path_of_address(path: Path) -> None:
     if path.parts[:1] == (f"{scheme}:",) and scheme in _DATA_SCHEMES and not path.exists():
         address = f"{scheme}://{'/'.join(path.parts[1:])}"
         raise KzooError(
-            f"{safe_address(str(path))} is an address that pathlib has changed. Pass it as text: {safe_address(address)}.",
+            f"{masked(str(path))} is an address that pathlib has changed. Pass it as text: {masked(address)}.",
             value=path,
         )
 
@@ -189,7 +189,7 @@ def parse_hub_address(word: str) -> HubAddress:
     """
     text = word.removeprefix(_HUB)
     if not word.startswith(_HUB):
-        raise KzooError(f"{safe_address(word)} is not an address on a hub. {_FORM}.", value=word)
+        raise KzooError(f"{masked(word)} is not an address on a hub. {_FORM}.", value=word)
     scheme = _SCHEME.fullmatch(text)
     separators = "/" if scheme or not os.path.altsep else f"{os.sep}{os.path.altsep}"
     cut = max(text.rfind(separator) for separator in separators)
@@ -198,19 +198,19 @@ def parse_hub_address(word: str) -> HubAddress:
     if cut < 0 or (scheme and cut < len(scheme[1]) + 3):
         fix = f"{_HUB}./{text}" if scheme is None and name else f"{_HUB}{text}/NAME"
         raise KzooError(
-            f"{safe_address(word)} has no {'place' if scheme is None else 'name of a model'}. Write {safe_address(fix)}.",
+            f"{masked(word)} has no {'place' if scheme is None else 'name of a model'}. Write {masked(fix)}.",
             value=word,
         )
     place = parse_place(text[:cut] or "/")
     if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
         raise KzooError(
-            f"{safe_address(word)}: {shown(name)} is not the name of a model. Use at most 96 letters without "
+            f"{masked(word)}: {shown(name)} is not the name of a model. Use at most 96 letters without "
             f"accents, digits, '.', '_' and '-', such as iris-2. {_FORM}.",
             value=word,
         )
     if at and not _REVISION.fullmatch(revision):
         raise KzooError(
-            f"{safe_address(word)}: {shown(revision)} is not a revision. Use its number, such as {name}@3, or the start "
+            f"{masked(word)}: {shown(revision)} is not a revision. Use its number, such as {name}@3, or the start "
             "of its sha256.",
             value=word,
         )
@@ -225,7 +225,7 @@ def parse_place(word: str) -> Place:
     """
     text = word.removeprefix(_HUB)
     if not text.strip() or not text.isprintable():
-        raise KzooError(f"{safe_address(word)} is not a place. Use a folder or https://host/path.")
+        raise KzooError(f"{masked(word)} is not a place. Use a folder or https://host/path.")
     match = _SCHEME.fullmatch(text)
     if match is None:
         home = text == "~" or text.startswith(("~/", f"~{os.sep}"))
@@ -235,7 +235,7 @@ def parse_place(word: str) -> Place:
     if scheme not in _SCHEMES:
         known = listed((f"{name}://" for name in _SCHEMES), most=10)
         raise KzooError(
-            f"{safe_address(word)}: {scheme}:// is not supported. Use a folder, or one of: {known}."
+            f"{masked(word)}: {scheme}:// is not supported. Use a folder, or one of: {known}."
         )
     rest = match[2].rstrip("/")
     _SCHEMES[scheme](word, rest, urlsplit(f"{scheme}://{rest}"))
@@ -251,24 +251,22 @@ def _check_url(word: str, rest: str, url: SplitResult) -> None:
         host = None
     if "@" in url.netloc:
         raise KzooError(
-            f"{safe_address(word)} has a user or a password, which would stand in files and logs. Remove what is before @."
+            f"{masked(word)} has a user or a password, which would stand in files and logs. Remove what is before @."
         )
     if not host or "\\" in rest or not rest.isascii():
-        raise KzooError(f"{safe_address(word)} has no valid host. Write https://host/path.")
+        raise KzooError(f"{masked(word)} has no valid host. Write https://host/path.")
     if url.query or url.fragment or "?" in rest or "#" in rest:
-        raise KzooError(
-            f"{safe_address(word)} has a query or a fragment. Remove what is after the path."
-        )
+        raise KzooError(f"{masked(word)} has a query or a fragment. Remove what is after the path.")
     if {".", ".."} & set(url.path.split("/")) or "//" in url.path or "%" in url.path:
         raise KzooError(
-            f"{safe_address(word)}: the path must not have '..', '//' or '%'. Write the folder itself."
+            f"{masked(word)}: the path must not have '..', '//' or '%'. Write the folder itself."
         )
 
 
 def _check_user(word: str, rest: str, url: SplitResult) -> None:
     if not _NAME.fullmatch(rest):
         raise KzooError(
-            f"{safe_address(word)}: {shown(rest)} is not a user or an organization. Write hub:hf://USER/NAME."
+            f"{masked(word)}: {shown(rest)} is not a user or an organization. Write hub:hf://USER/NAME."
         )
 
 
@@ -280,7 +278,7 @@ _SCHEMES: dict[str, Callable[[str, str, SplitResult], None]] = {
 }
 
 
-def safe_address(word: str) -> str:
+def masked(word: str) -> str:
     """Return an address as messages show it: quoted, without a password, a query or a fragment."""
     if "://" in word:
         word = re.sub(r"://.*@", "://...@", word, flags=re.S)
@@ -370,7 +368,7 @@ def parse_remote_address(word: str) -> RemoteAddress:
     scheme = scheme.lower()
     if scheme not in _DATA_SCHEMES:
         raise KzooError(
-            f"{safe_address(word)}: {scheme}:// is not supported. Use a path, or one of: "
+            f"{masked(word)}: {scheme}:// is not supported. Use a path, or one of: "
             f"{listed((f'{name}://' for name in _DATA_SCHEMES), most=10)}."
         )
     depth, bucket_name, noun, example = _DATA_SCHEMES[scheme]
@@ -379,7 +377,7 @@ def parse_remote_address(word: str) -> RemoteAddress:
     is_folder, key = key.endswith("/"), key.removesuffix("/")
     is_url = scheme in ("https", "http")
     # An unknown text before the first slash may be a secret: it is not shown.
-    subject = f"{scheme}://..." if ":" in parts[0] and not is_url else safe_address(word)
+    subject = f"{scheme}://..." if ":" in parts[0] and not is_url else masked(word)
     if "@" in parts[0] or (":" in parts[0] and not is_url):
         raise KzooError(
             f"{scheme}://... has a user or a password, which would stand in files and logs. Remove it, and set up "

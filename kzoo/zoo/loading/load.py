@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo.inference.exported import MANIFEST, Malformed, Manifest, is_inside
-from kzoo.utils.address import is_bucket_address, is_remote_address, local, safe_address
+from kzoo.utils.address import is_bucket_address, is_remote_address, local, masked
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, UnsafeModelError
 from kzoo.utils.files import JsonObject, path_of
@@ -102,7 +102,7 @@ def load_model(
     files = (".keras", *_OTHER_FORMATS)
     if is_remote_address(path) and (not is_bucket_address(path) or path.lower().endswith(files)):
         raise UnsafeModelError(
-            f"{safe_address(path)} is refused: it is a URL. Download the file and pass its path."
+            f"{masked(path)} is refused: it is a URL. Download the file and pass its path."
         )
     path = local(path)
     file = path_of(path, "an exported model, a run or a .keras file")

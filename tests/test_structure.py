@@ -64,6 +64,7 @@ BY_NAME = {
         "serve",
         "training",
     },
+    "cloud": {"inference"},  # which files are the parts of one table
     "export": {"cloud"},
     "inference": {"data", "export", "plots"},
     "problems": {"inference", "zoo"},

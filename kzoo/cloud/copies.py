@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kzoo.cloud.storage import storage_of
+from kzoo.cloud.transfer import check_unchanged, transfer_all
 from kzoo.utils import download_cache
 from kzoo.utils.address import HubPath, RemoteAddress, hub_path, parse_remote_address
-from kzoo.utils.downloads import NotWritten, Progress
+from kzoo.utils.downloads import Progress
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import cache_folder, whole_file
+from kzoo.utils.files import cache_folder
 from kzoo.utils.formatting import in_bytes, plural
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 CONFIG, MANIFEST = "config.json", "kzoo.json"  # of a run and of an exported model
 # What `kzoo.cloud.uploads` writes beside the files of a run or model while it is not complete.
 UNFINISHED = ".unfinished"
-_BLOCK = 1 << 20  # bytes
 _SKIPPED = ("tensorboard/",)  # what no reader of a run opens
 
 
@@ -139,38 +139,14 @@ def copy_of(
     progress = Progress(f"{address} ({plural(len(objects), 'file')}, {in_bytes(size)})", size)
 
     def write(folder: Path) -> None:
-        for each in objects:
-            _download(storage, each, folder / name / each.name, progress)
+        transfer_all(storage, objects, folder / name, progress)
+        check_unchanged(storage, objects, storage.list(), folder / name)
 
     try:
         entry = download_cache.cached(key) or download_cache.add(key, size, write)
     finally:
         progress.close()
     return hub_path(entry / name, address, key)
-
-
-def _download(storage: "Storage", stored: "StoredObject", path: Path, progress: Progress) -> None:
-    """Download an object, unless an earlier attempt has."""
-    if path.is_file() and path.stat().st_size == stored.size:  # written whole
-        progress(stored.size)
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NotWritten(error) from None
-    with storage.open(stored.name, stored.version) as stream, whole_file(path) as temporary:
-        written = 0
-        with open(temporary, "wb") as file:
-            while block := stream.read(_BLOCK):
-                written += len(block)
-                if written > stored.size:
-                    break
-                file.write(block)
-                progress(len(block))
-        if written != stored.size:
-            raise KzooError(
-                f"{stored.name} has another size than was listed: {stored.size:,} bytes. Run the command again."
-            )
 
 
 def keep(folder: Path, address: RemoteAddress, objects: "Sequence[StoredObject]") -> HubPath:

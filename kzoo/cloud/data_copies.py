@@ -6,27 +6,25 @@ that broke goes on where it did. Standard library only.
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import astuple, dataclass
+from importlib import import_module
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
+from kzoo.cloud.parts import parts_of, stand_in
 from kzoo.cloud.storage import Objects, Storage, StoredObject, split_pattern, storage_at
+from kzoo.cloud.transfer import check_unchanged, transfer_all
 from kzoo.utils import download_cache
 from kzoo.utils.address import RemoteAddress, parse_remote_address
-from kzoo.utils.downloads import NotWritten, Progress
+from kzoo.utils.downloads import Progress
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import cache_folder, read_json, write_json
 from kzoo.utils.formatting import in_bytes, plural, printable
 from kzoo.utils.table_path import DATABASE, TablePath, remember_copy
 
-_CONNECTIONS = 8  # objects that are transferred at the same time
-_BLOCK = 1 << 20  # bytes that are written at once
 _MAX_ETAGS = 20  # versions that a run records singly
 
 
@@ -130,20 +128,58 @@ def local_copy(word: str) -> TablePath:
     address = parse_remote_address(word)
     listing = listing_of(address)
     try:
-        folder = _complete(listing)
+        path = _in_parts(listing) or _copied(listing)
     except KzooError as error:
         named = str(address) in str(error) or error.argument is not None
         raise error if named else error.within(f"{address}: ") from None
+    path.address, path.recorded = str(address), listing.recorded()
+    remember_copy(*(path.copied or ()))
+    return path
+
+
+def _copied(listing: Listing) -> TablePath:
+    """Return the path of a whole copy."""
+    folder = _complete(listing)
     names = [entry.name for entry in listing.objects]
-    if address.is_pattern:
+    if listing.address.is_pattern:
         path = TablePath(folder / names[0])
         path.files = tuple(folder / name for name in names)
-        path.label, path.folder = address.name, folder
+        path.label, path.folder = listing.address.name, folder
     else:
         path = TablePath(folder / (names[0] if listing.root == "." else listing.root))
-    path.address, path.recorded = str(address), listing.recorded()
     path.copied = (str(folder / listing.root), str(listing.storage).rstrip("/"))
-    remember_copy(*path.copied)
+    return path
+
+
+def _in_parts(listing: Listing) -> TablePath | None:
+    """Return the path of a table of several files that is larger than the cache; None for other data.
+
+    Raises:
+        KzooError: the cache has no room for several of the files.
+    """
+    if len(listing.objects) == 1 or listing.bytes <= download_cache.size_limit():
+        return None
+    names = import_module("kzoo.inference.tables.files").parts_among(
+        [entry.name for entry in listing.objects]
+    )
+    if not names:
+        return None
+    _check_names(listing)
+    folder = cache_folder() / "cloud" / listing.entry[:32] / listing.root
+    wanted = set(names)
+    parts = parts_of(
+        folder, listing.storage, [entry for entry in listing.objects if entry.name in wanted]
+    )
+    path = TablePath(stand_in(str(parts[0])))
+    path.files, path.folder, path.label = parts, folder, listing.address.name
+    path.copied = (str(folder), str(listing.storage).rstrip("/"))
+    print(
+        printable(
+            f"kzoo: {listing.address} ({plural(len(parts), 'file')}, {in_bytes(listing.bytes)}) is larger than the "
+            f"download cache ({in_bytes(download_cache.size_limit())}): its files are copied whenever they are read"
+        ),
+        file=sys.stderr,
+    )
     return path
 
 
@@ -173,34 +209,8 @@ def _write(listing: Listing, folder: Path, known: "_Known", progress: Progress) 
     """Copy the objects of a listing into a folder, which may have some of them already, and compare the versions."""
     base = folder / listing.root
     _check_names(listing)
-    counted = Lock()
-
-    def report(count: int) -> None:
-        with counted:
-            progress(count)
-
-    def copy(entry: StoredObject) -> None:
-        target = base / entry.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if (before := known.file_of(entry)) is not None and not target.exists():
-            with suppress(OSError):  # another file system, or one without links
-                os.link(before, target)
-        _transfer(listing.storage, entry, target, report)
-
-    with ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="kzoo-copy") as pool:
-        copies = [pool.submit(copy, entry) for entry in listing.objects]
-        waiting = wait(copies, return_when=FIRST_EXCEPTION).not_done
-        for each in waiting:
-            each.cancel()
-    for each in copies:
-        if not each.cancelled():
-            each.result()
-    # What was read between two equal listings is what they list.
-    now = {entry.name: entry for entry in _again(listing)}
-    for entry in listing.objects:
-        if now.get(entry.name) != entry:
-            (base / entry.name).unlink()
-            raise listing.storage.changed(entry.name, entry.version, now.get(entry.name))
+    transfer_all(listing.storage, listing.objects, base, progress, known.file_of)
+    check_unchanged(listing.storage, listing.objects, _again(listing), base)
 
 
 def _again(listing: Listing) -> Objects:
@@ -209,29 +219,6 @@ def _again(listing: Listing) -> Objects:
         return [] if entry is None else [entry]
     _, pattern = split_pattern(listing.address.key) if listing.address.is_pattern else ("", None)
     return listing.storage.list(pattern)
-
-
-def _transfer(storage: Storage, entry: StoredObject, target: Path, report: Any) -> None:
-    """Write an object to a file, after what the file has already."""
-    with open(target, "ab", buffering=0) as file:
-        if file.tell() > entry.size:
-            file.truncate(0)
-        report(file.tell())
-        if file.tell() == entry.size:
-            return
-        with storage.stream(entry, file.tell()) as stream:
-            while block := stream.read1(_BLOCK):  # what has come, which is kept if nothing follows
-                try:
-                    rest = memoryview(block)
-                    while rest:
-                        rest = rest[file.write(rest) :]
-                except OSError as problem:
-                    raise NotWritten(problem) from None
-                report(len(block))
-        try:
-            os.fsync(file.fileno())
-        except OSError as problem:
-            raise NotWritten(problem) from None
 
 
 def _check_names(listing: Listing) -> None:

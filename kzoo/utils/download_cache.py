@@ -58,12 +58,7 @@ def add(sha256: str, size: int, write: Callable[[Path], object]) -> Path:
     Raises:
         KzooError: it is larger than the limit, or the cache cannot be written.
     """
-    limit = size_limit()
-    if size > limit:
-        raise KzooError(
-            f"The files have {in_bytes(size)}, and the download cache may have {in_bytes(limit)}. Set KZOO_CACHE_SIZE "
-            f"to more, such as {-(-size // 2**30) + 1}GiB."
-        )
+    check_room(size, "The files")
     folder = downloads_folder()
     partial = folder / _PARTIAL / sha256
     try:
@@ -92,6 +87,20 @@ def add(sha256: str, size: int, write: Callable[[Path], object]) -> Path:
             "another folder."
         ) from None
     return folder / sha256
+
+
+def check_room(size: int, what: str) -> None:
+    """Raise KzooError if the cache may not have so many bytes.
+
+    Args:
+        size: the bytes.
+        what: has them, for the message: a plural.
+    """
+    if size > (limit := size_limit()):
+        raise KzooError(
+            f"{what} have {in_bytes(size)}, and the download cache may have {in_bytes(limit)}. Set KZOO_CACHE_SIZE "
+            f"to more, such as {-(-size // 2**30) + 1}GiB."
+        )
 
 
 def remove(sha256: str) -> None:

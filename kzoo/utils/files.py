@@ -80,6 +80,8 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     """Raise `KzooError` for a pipe, a device or a socket, which may never end; a missing path is accepted."""
     try:
         mode = os.stat(path).st_mode
+    except KzooError:  # of a part of a table at an address
+        raise
     except (OSError, ValueError):
         return  # opening it raises the error
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):

@@ -18,7 +18,7 @@ from messages import assert_mentions, refuses
 
 import kzoo
 from kzoo.cli import main
-from kzoo.cloud import data_copies
+from kzoo.cloud import parts, transfer
 from kzoo.cloud import storage as storage_module
 from kzoo.utils.address import local_data
 from kzoo.zoo.run import Run
@@ -234,7 +234,7 @@ def test_a_full_disk(s3, cache, monkeypatch):
         Path(path).touch()
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(data_copies, "open", full, raising=False)
+    monkeypatch.setattr(transfer, "open", full, raising=False)
     with refuses("s3://kzoo-test/x.bin", "No space left", "KZOO_CACHE"):
         local_data("s3://kzoo-test/x.bin")
     assert not [path for path in (cache / "downloads").rglob("*.bin")]
@@ -245,6 +245,84 @@ def test_data_larger_than_the_cache(s3, monkeypatch):
     monkeypatch.setenv("KZOO_CACHE_SIZE", "2MiB")
     with refuses("s3://kzoo-test/x.bin", "2.9 MiB", "KZOO_CACHE_SIZE"):
         local_data("s3://kzoo-test/x.bin")
+
+
+def written_parts(s3, folder, suffix, count=12):
+    """Write parts of a table of two partitions, here and to the bucket; return the size of the largest."""
+    sizes = []
+    for number in range(count):
+        path = Path(folder, f"year={2023 + number % 2}", f"part-{number:02}{suffix}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table(path.with_suffix(".csv"), seed=number)
+        if suffix == ".parquet":
+            from pyarrow import csv, parquet
+
+            parquet.write_table(csv.read_csv(path.with_suffix(".csv")), path)
+            path.with_suffix(".csv").unlink()
+        sizes.append(path.stat().st_size)
+    Path(folder, "_SUCCESS").touch()
+    s3.put(folder, "kzoo-test/", recursive=True)
+    return max(sizes)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "disk"])
+def test_a_table_larger_than_the_cache_is_read_part_by_part(
+    s3, cache, monkeypatch, capsys, suffix, in_memory
+):
+    pytest.importorskip("pyarrow")
+    largest = written_parts(s3, "people", suffix)
+    if not in_memory:
+        monkeypatch.setenv("KZOO_MEMORY", "100KiB")
+    limit = 5 * largest
+    monkeypatch.setenv("KZOO_CACHE_SIZE", str(limit))
+    copied, write = [], parts.RemotePart._write
+
+    def counted(self, folder):
+        copied.append(self.name)
+        kept = [p for p in (cache / "downloads").rglob("part-*") if p.is_file()]
+        assert sum(path.stat().st_size for path in kept) <= limit
+        write(self, folder)
+
+    monkeypatch.setattr(parts.RemotePart, "_write", counted)
+    local = kzoo.load_data("people", target="churned")
+    for address in ("s3://kzoo-test/people/", f"s3://kzoo-test/people/*/*{suffix}"):
+        remote = kzoo.load_data(address, target="churned")
+        assert remote.fingerprint == local.fingerprint
+        assert any("'year'" in note for note in remote.notes)
+        assert "larger than the download cache" in capsys.readouterr().err
+        assert len(set(copied)) == 12
+    assert any("memory" in note for note in remote.notes) != in_memory
+    passes = len(copied) / 24
+    assert passes <= (1.5 if in_memory else 3.5), passes
+    # it is encoded already: only the listing is read
+    copied.clear()
+    if not in_memory:
+        kzoo.load_data(address, target="churned")
+        assert len(copied) <= 12
+    options = ["--target", "churned", "--epochs", "1", "--quiet", "--json"]
+    assert main(["train", "tabular_fnn", "--data", address, "--out", "run", *options]) == 0
+    assert Run("run").data.source["files"] == 12
+    if in_memory:  # predictions of a run are in memory
+        capsys.readouterr()
+        assert main(["predict", "run", address, "--json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)["predictions"]) == 12 * ROWS
+
+
+def test_a_changed_part_of_a_table_larger_than_the_cache(s3, monkeypatch):
+    largest = written_parts(s3, "people", ".csv", count=6)
+    monkeypatch.setenv("KZOO_CACHE_SIZE", str(4 * largest))
+    path = local_data("s3://kzoo-test/people/")
+    table("new.csv", seed=99)
+    s3.put_file("new.csv", "kzoo-test/people/year=2024/part-05.csv")
+    with refuses("s3://kzoo-test/people/year=2024/part-05.csv", "was changed", "it is now"):
+        kzoo.load_data(path, target="churned")
+    monkeypatch.setenv("KZOO_CACHE_SIZE", str(3 * largest))
+    with refuses("s3://kzoo-test/people/", "4 parts as large as year=", "KZOO_CACHE_SIZE"):
+        local_data("s3://kzoo-test/people/")
+    s3.pipe_file("kzoo-test/people/notes/readme.md", b"a folder of other files")
+    with refuses("s3://kzoo-test/people/", "The files have", "KZOO_CACHE_SIZE"):
+        local_data("s3://kzoo-test/people/")
 
 
 def test_a_file_of_a_web_server(tmp_path, capsys):

@@ -52,6 +52,8 @@ def read_bytes(path: str | Path, most: int = -1) -> bytes:
             return content
         with open(path, "rb") as file:
             return file.read(most)
+    except KzooError:  # of a part of a table at an address
+        raise
     except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
         raise KzooError(
             f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}."
@@ -76,8 +78,8 @@ class TextFile:
 
     def __init__(self, path: str | Path, notes: list[str] | None = None) -> None:
         read_bytes(path, 1)
-        self.path = Path(path)
-        self.size = Path(path).stat().st_size
+        self.path = path if isinstance(path, Path) else Path(path)
+        self.size = self.path.stat().st_size
         self.name = self.path.name
         with open(path, "rb") as file:
             self.encoding, self.line_ends = _encoding(file, self.name, notes)

@@ -184,19 +184,40 @@ def _parts_in(folder: str | Path) -> tuple[Path, ...]:
     for name in islice(_files(folder), _MAX_FILES_CHECKED):
         if Path(name).suffix.lower() not in _PARTS:
             return ()
-    files = []
+    return tuple(Path(folder, name) for name in parts_among(_names_below(folder), _PARTS))
+
+
+def parts_among(names: Iterable[str], suffixes: Collection[str] = ()) -> list[str]:
+    """Return the sorted names of the files of a folder that are the parts of one table; none for other folders.
+
+    Args:
+        names: of all files below, relative, with slashes.
+        suffixes: that parts may have; empty for all types of which several files are one table.
+    """
+    if not suffixes:
+        names = list(names)
+        folders = [key for key, module in _built_in_readers().items() if hasattr(module, "FOLDERS")]
+        return parts_among(names, _PARTS) or parts_among(names, folders)
+    parts = []
+    for name in names:
+        *folders, file = name.split("/")
+        if any(map(is_hidden, (*folders, file))) or file.startswith(_DESCRIPTIONS):
+            continue
+        stem, suffix = file.partition(".")[0].lower(), os.path.splitext(file)[1].lower()
+        if any("=" not in folder for folder in folders) or suffix not in suffixes:
+            return []
+        if stem == _LABELS or stem in _SPLIT_NAMES:
+            return []
+        parts.append(name)
+    return sorted(parts)
+
+
+def _names_below(folder: str | Path) -> Iterator[str]:
+    """Yield the relative names of all files below a folder that are not hidden, with slashes."""
     for path, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not is_hidden(name)]
-        if any("=" not in name for name in folders):
-            return ()
         for name in names:
-            if is_hidden(name) or name.startswith(_DESCRIPTIONS):
-                continue
-            stem, suffix = name.partition(".")[0].lower(), Path(name).suffix.lower()
-            if suffix not in _PARTS or stem == _LABELS or stem in _SPLIT_NAMES:
-                return ()
-            files.append(Path(path, name))
-    return tuple(sorted(files))
+            yield Path(path, name).relative_to(folder).as_posix()
 
 
 def _files(folder: str | os.PathLike[str]) -> Iterator[str]:
@@ -426,6 +447,6 @@ def _joined(module: ModuleType, path: TablePath) -> CsvText:
 
 def _part(path: TablePath, file: Path) -> TablePath:
     """Return the path of one of the files of a pattern, with its options."""
-    part = TablePath(file)
+    part = TablePath(os.fspath(file))  # of a part at an address: its copy
     part.__dict__ |= {**path.__dict__, "files": (), "folder": None, "label": None}
     return part

@@ -772,9 +772,9 @@ class Pieces:
         paths = getattr(path, "files", ()) or [path]
         self.name = name_of_table(path)
         notes: list[str] = []
-        files = [TextFile(file, notes) for file in paths]
         alike = _Alike(self.name)
-        self._parts = [_Part(file, alike) for file in files]
+        self._parts = [_Part(TextFile(file, notes), alike) for file in paths]
+        files = [part.file for part in self._parts]
         self._partitions = partitions_of(
             [file.path for file in files], getattr(path, "folder", None), self.name
         )

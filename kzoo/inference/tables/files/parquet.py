@@ -129,8 +129,13 @@ class Pieces:
         texts = sum(pa.types.is_string(t) or pa.types.is_large_string(t) for t in self._types.types)
         width = 16 * (len(self.names) - texts) + 2 * _TEXT * texts
         for file in self.files:
-            total += self._open(file).metadata.num_rows * width
+            total += self._count(file) * width
         return total
+
+    def _count(self, file: Path) -> int:
+        """Return the number of rows of a file, of which only the end is read."""
+        with _pyarrow_errors(file.name), file.open("rb") as stream:
+            return arrow("pyarrow.parquet").read_metadata(stream).num_rows
 
     def __iter__(self) -> Iterator[Piece]:
         for index, file in enumerate(self.files):

@@ -50,6 +50,7 @@ _FORMAT = 1  # of the journal
 _INTERVAL = 30.0  # seconds between lines of progress in a file
 _MOST_FAILED = 20  # partitions that may fail before one succeeds
 _MOST_ENTRY = 1 << 16  # bytes of an entry of the journal
+_SETTLED = 1.0  # seconds after which the description is read again, as another command may have written its own
 _CONNECTIONS = 8  # entries that are read at the same time
 _SHOWN = 3  # partitions named in a message
 
@@ -294,6 +295,9 @@ class _Journal:
                 f"--out {str(storage)!r} has other files, such as {others[0]!r}. Name an empty or a new folder."
             )
         storage.put_bytes(_DESCRIPTION, _json(description))
+        if not isinstance(storage, FolderStorage):  # which only one command writes to
+            time.sleep(_SETTLED)
+            self._check(description)
 
     def _check(self, description: JsonObject) -> None:
         with suppress(json.JSONDecodeError):

@@ -1,11 +1,13 @@
 """`kzoo predict` with the model, the partitions and the scores in a bucket; worker processes open it themselves."""
 
 import csv
+import json
 
 import library
 from cloud.conftest import KEY, SECRET
 
 from kzoo.cli import main
+from kzoo.scoring import job
 
 ROWS = library.folder("data") / "customers.csv"
 
@@ -34,3 +36,20 @@ def test_partitions_of_a_bucket_are_scored_by_a_model_of_the_bucket(s3, tmp_path
     assert parts == whole
     stored = b"".join(s3.cat(path) for path in s3.find("kzoo-test/scores"))
     assert SECRET.encode() not in stored and KEY.encode() not in stored
+
+
+def test_another_model_that_starts_to_write_to_the_same_address_is_refused(s3, monkeypatch, capfd):
+    s3.pipe("kzoo-test/parts/p0.csv", ROWS.read_bytes())
+    description = "kzoo-test/scores/_kzoo/job.json"
+
+    def other_command(seconds):
+        document = json.loads(s3.cat(description))
+        document["model"]["sha256"] = "0" * 64
+        s3.pipe(description, json.dumps(document).encode())
+
+    monkeypatch.setattr(job.time, "sleep", other_command)
+    words = [str(library.folder("customer_table_exported")), "s3://kzoo-test/parts/"]
+    assert main(["predict", *words, "--out", "s3://kzoo-test/scores/"]) == 2
+    error = capfd.readouterr().err
+    assert "has predictions with another model" in error and error.count("\n") == 1
+    assert [path for path in s3.find("kzoo-test/scores")] == [description]

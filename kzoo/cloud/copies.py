@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kzoo.cloud.storage import storage_of
-from kzoo.cloud.transfer import check_unchanged, transfer_all
+from kzoo.cloud.transfer import transfer
 from kzoo.utils import download_cache
 from kzoo.utils.address import HubPath, RemoteAddress, hub_path, parse_remote_address
 from kzoo.utils.downloads import Progress
@@ -139,8 +139,7 @@ def copy_of(
     progress = Progress(f"{address} ({plural(len(objects), 'file')}, {in_bytes(size)})", size)
 
     def write(folder: Path) -> None:
-        transfer_all(storage, objects, folder / name, progress)
-        check_unchanged(storage, objects, storage.list(), folder / name)
+        transfer(storage, objects, folder / name, progress)
 
     try:
         entry = download_cache.cached(key) or download_cache.add(key, size, write)

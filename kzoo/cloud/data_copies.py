@@ -16,7 +16,7 @@ from typing import Any
 
 from kzoo.cloud.parts import parts_of, stand_in
 from kzoo.cloud.storage import Objects, Storage, StoredObject, split_pattern, storage_at
-from kzoo.cloud.transfer import check_unchanged, transfer_all
+from kzoo.cloud.transfer import transfer
 from kzoo.utils import download_cache
 from kzoo.utils.address import RemoteAddress, parse_remote_address
 from kzoo.utils.downloads import Progress
@@ -128,17 +128,18 @@ def local_copy(word: str) -> TablePath:
     address = parse_remote_address(word)
     listing = listing_of(address)
     try:
-        path = _in_parts(listing) or _copied(listing)
+        path, folder = _in_parts(listing) or _whole(listing)
     except KzooError as error:
         named = str(address) in str(error) or error.argument is not None
         raise error if named else error.within(f"{address}: ") from None
     path.address, path.recorded = str(address), listing.recorded()
-    remember_copy(*(path.copied or ()))
+    path.copied = (str(folder), str(listing.storage).rstrip("/"))
+    remember_copy(*path.copied)
     return path
 
 
-def _copied(listing: Listing) -> TablePath:
-    """Return the path of a whole copy."""
+def _whole(listing: Listing) -> tuple[TablePath, Path]:
+    """Return the path of a copy of all objects, and the folder or file that is the copy."""
     folder = _complete(listing)
     names = [entry.name for entry in listing.objects]
     if listing.address.is_pattern:
@@ -147,12 +148,11 @@ def _copied(listing: Listing) -> TablePath:
         path.label, path.folder = listing.address.name, folder
     else:
         path = TablePath(folder / (names[0] if listing.root == "." else listing.root))
-    path.copied = (str(folder / listing.root), str(listing.storage).rstrip("/"))
-    return path
+    return path, folder / listing.root
 
 
-def _in_parts(listing: Listing) -> TablePath | None:
-    """Return the path of a table of several files that is larger than the cache; None for other data.
+def _in_parts(listing: Listing) -> tuple[TablePath, Path] | None:
+    """Return the path of a table of several files that is larger than the cache, and their folder; None for other data.
 
     Raises:
         KzooError: the cache has no room for several of the files.
@@ -172,7 +172,6 @@ def _in_parts(listing: Listing) -> TablePath | None:
     )
     path = TablePath(stand_in(str(parts[0])))
     path.files, path.folder, path.label = parts, folder, listing.address.name
-    path.copied = (str(folder), str(listing.storage).rstrip("/"))
     print(
         printable(
             f"kzoo: {listing.address} ({plural(len(parts), 'file')}, {in_bytes(listing.bytes)}) is larger than the "
@@ -180,7 +179,7 @@ def _in_parts(listing: Listing) -> TablePath | None:
         ),
         file=sys.stderr,
     )
-    return path
+    return path, folder
 
 
 def _complete(listing: Listing) -> Path:
@@ -206,19 +205,17 @@ def _complete(listing: Listing) -> Path:
 
 
 def _write(listing: Listing, folder: Path, known: "_Known", progress: Progress) -> None:
-    """Copy the objects of a listing into a folder, which may have some of them already, and compare the versions."""
-    base = folder / listing.root
+    """Copy the objects of a listing into a folder, which may have some of them already."""
     _check_names(listing)
-    transfer_all(listing.storage, listing.objects, base, progress, known.file_of)
-    check_unchanged(listing.storage, listing.objects, _again(listing), base)
-
-
-def _again(listing: Listing) -> Objects:
-    if len(listing.objects) == 1:
-        entry = listing.storage.stat(listing.objects[0].name)
-        return [] if entry is None else [entry]
     _, pattern = split_pattern(listing.address.key) if listing.address.is_pattern else ("", None)
-    return listing.storage.list(pattern)
+    transfer(
+        listing.storage,
+        listing.objects,
+        folder / listing.root,
+        progress,
+        pattern=pattern,
+        copy_of=known.file_of,
+    )
 
 
 def _check_names(listing: Listing) -> None:

@@ -12,7 +12,7 @@ from dataclasses import astuple
 from itertools import pairwise
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from kzoo.cloud.transfer import transfer
 from kzoo.utils import download_cache
@@ -32,11 +32,13 @@ class RemotePart(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPat
         storage: the folder that contains all parts.
         entry: the object.
         following: the part that is read after it; None for the last.
+        facts: what readers of the file keep of its content, such as its number of rows.
     """
 
     storage: "Storage"
     entry: "StoredObject"
     following: "RemotePart | None" = None
+    facts: dict[str, int]
     _ahead: Thread | None = None
 
     @property
@@ -52,16 +54,13 @@ class RemotePart(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPat
 
     def copy_ahead(self) -> None:
         """Start to copy it, unless it is in the cache."""
-        if self._ahead is None and not self._is_copied():
+        if self._ahead is None and download_cache.cached(self._key) is None:
             self._ahead = Thread(target=self._copied_quietly, name="kzoo-part", daemon=True)
             self._ahead.start()
 
     @property
     def _key(self) -> str:
         return hashlib.sha256(self.version.encode()).hexdigest()
-
-    def _is_copied(self) -> bool:
-        return download_cache.cached(self._key) is not None
 
     def _copied(self) -> Path:
         if (ahead := self._ahead) is not None:
@@ -70,7 +69,7 @@ class RemotePart(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPat
         path = download_cache.cached(self._key) or download_cache.add(
             self._key, self.entry.size, self._write
         )
-        path /= self.name
+        path /= self.entry.name
         remember_copy(str(path), self.storage.address_of(self.entry.name))
         return path
 
@@ -82,19 +81,13 @@ class RemotePart(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPat
             return
 
     def _write(self, folder: Path) -> None:
-        target = folder / self.name
-        transfer(self.storage, self.entry, target, lambda count: None)
-        now = self.storage.stat(self.entry.name)
-        if now != self.entry:
-            target.unlink()
-            raise self.storage.changed(self.entry.name, self.entry.version, now)
+        transfer(self.storage, [self.entry], folder)
 
     def open(self, mode: str = "r", *options: Any, **more: Any) -> Any:
         """Open it; in mode "rb" only the bytes that are read are transferred, such as a footer."""
-        return self._stream() if mode == "rb" else super().open(mode, *options, **more)
-
-    def _stream(self) -> BinaryIO:
-        return self.storage.open(self.entry.name, self.entry.version)
+        if mode == "rb":
+            return self.storage.open(self.entry.name, self.entry.version)
+        return super().open(mode, *options, **more)
 
     def stat(self, **options: Any) -> os.stat_result:
         return os.stat_result((stat.S_IFREG | 0o444, 0, 0, 1, 0, 0, self.entry.size, 0, 0, 0))
@@ -114,15 +107,25 @@ class RemotePart(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPat
 
 def _restored(path: str, storage: "Storage", entry: "StoredObject") -> RemotePart:
     part = RemotePart(path)
-    part.storage, part.entry = storage, entry
+    part.storage, part.entry, part.facts = storage, entry, {}
     return part
 
 
 def stand_in(path: str) -> str:
-    """Return a path after an empty file was made there: who looks whether a table exists looks at its first part."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb"):
-        return path
+    """Return a path after an empty file was made there: whether a table exists is checked at its first part.
+
+    Raises:
+        KzooError: it cannot be made.
+    """
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb"):
+            return path
+    except OSError as error:
+        raise KzooError(
+            f"Cannot write to {os.path.dirname(path)!r}: {error.strerror or error}. Free some space, or set KZOO_CACHE "
+            "to another folder."
+        ) from None
 
 
 def parts_of(

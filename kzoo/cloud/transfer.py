@@ -1,6 +1,7 @@
 """Transfer of objects to files: several at once, each after what an earlier attempt left. Standard library only."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -8,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from kzoo.utils.downloads import NotWritten
+from kzoo.utils.downloads import NotWritten, sync_file, write_whole
 
 if TYPE_CHECKING:
     from kzoo.cloud.storage import Storage, StoredObject
@@ -17,24 +18,30 @@ _CONNECTIONS = 8  # objects that are transferred at the same time
 _BLOCK = 1 << 20  # bytes that are written at once
 
 
-def transfer_all(
+def transfer(
     storage: "Storage",
     objects: "Sequence[StoredObject]",
     folder: Path,
-    report: Callable[[int], object],
+    report: Callable[[int], object] = lambda count: None,
+    *,
+    pattern: re.Pattern[str] | None = None,
     copy_of: "Callable[[StoredObject], Path | None]" = lambda entry: None,
 ) -> None:
-    """Write objects into a folder, which may have some of them already.
+    """Write objects into a folder, which may have some of them already, and compare their versions with a new listing.
+
+    What was read between two equal listings is what they list.
 
     Args:
         storage: of the objects.
-        objects: as they were listed. That they have not changed is checked by `check_unchanged`.
+        objects: as they were listed.
         folder: for the files.
         report: function of the number of bytes that were written, or were there already.
+        pattern: that the objects were listed with.
         copy_of: function that returns a file with the content of an object, if there is one.
 
     Raises:
-        KzooError, NotWritten: an object cannot be read, or a file not be written.
+        KzooError: an object cannot be read, or was changed meanwhile; then its file is removed.
+        NotWritten: a file cannot be written.
     """
     counted = Lock()
 
@@ -51,7 +58,7 @@ def transfer_all(
         if (copy := copy_of(entry)) is not None and not target.exists():
             with suppress(OSError):  # another file system, or one without links
                 os.link(copy, target)
-        transfer(storage, entry, target, report_alone)
+        _write(storage, entry, target, report_alone)
 
     with ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="kzoo-copy") as pool:
         writes = [pool.submit(write, entry) for entry in objects]
@@ -60,12 +67,17 @@ def transfer_all(
     for each in writes:
         if not each.cancelled():
             each.result()
+    present = {entry.name: entry for entry in _listed_again(storage, objects, pattern)}
+    for entry in objects:
+        if present.get(entry.name) != entry:
+            (folder / entry.name).unlink()
+            raise storage.changed(entry.name, entry.version, present.get(entry.name))
 
 
-def transfer(
+def _write(
     storage: "Storage", entry: "StoredObject", target: Path, report: Callable[[int], object]
 ) -> None:
-    """Write an object to a file, after what the file has already; see `transfer_all`."""
+    """Write an object to a file, after what the file has already."""
     with open(target, "ab", buffering=0) as file:
         if file.tell() > entry.size:
             file.truncate(0)
@@ -74,31 +86,15 @@ def transfer(
             return
         with storage.stream(entry, file.tell()) as stream:
             while block := stream.read1(_BLOCK):  # what has come, which is kept if nothing follows
-                try:
-                    rest = memoryview(block)
-                    while rest:
-                        rest = rest[file.write(rest) :]
-                except OSError as problem:
-                    raise NotWritten(problem) from None
+                write_whole(file, block)
                 report(len(block))
-        try:
-            os.fsync(file.fileno())
-        except OSError as problem:
-            raise NotWritten(problem) from None
+        sync_file(file)
 
 
-def check_unchanged(
-    storage: "Storage",
-    objects: "Sequence[StoredObject]",
-    now: "Sequence[StoredObject]",
-    folder: Path,
-) -> None:
-    """Raise KzooError, and remove its file, if an object is not what a new listing says.
-
-    What was read between two equal listings is what they list.
-    """
-    present = {entry.name: entry for entry in now}
-    for entry in objects:
-        if present.get(entry.name) != entry:
-            (folder / entry.name).unlink()
-            raise storage.changed(entry.name, entry.version, present.get(entry.name))
+def _listed_again(
+    storage: "Storage", objects: "Sequence[StoredObject]", pattern: re.Pattern[str] | None
+) -> "Sequence[StoredObject]":
+    if len(objects) > 1:
+        return storage.list(pattern)
+    entry = storage.stat(objects[0].name)
+    return [] if entry is None else [entry]

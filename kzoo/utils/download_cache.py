@@ -94,7 +94,7 @@ def check_room(size: int, what: str) -> None:
 
     Args:
         size: the bytes.
-        what: has them, for the message: a plural.
+        what: what has these bytes, in the plural, for the message: "The files".
     """
     if size > (limit := size_limit()):
         raise KzooError(

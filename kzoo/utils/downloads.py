@@ -47,6 +47,32 @@ class NotWritten(Exception):
         self.error = error
 
 
+def write_whole(file: FileIO, block: bytes) -> None:
+    """Write all bytes of a block to an unbuffered file, which may take only some of them at once.
+
+    Raises:
+        NotWritten: they could not be written.
+    """
+    rest = memoryview(block)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError as error:
+        raise NotWritten(error) from None
+
+
+def sync_file(file: FileIO) -> None:
+    """Wait until the disk has what was written to a file.
+
+    Raises:
+        NotWritten: the disk reports an error.
+    """
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise NotWritten(error) from None
+
+
 def is_private(host: str) -> bool:
     """Return whether a host is this machine or in a private network; False if its addresses are unknown."""
     ipaddress, socket = map(import_module, ("ipaddress", "socket"))
@@ -178,10 +204,7 @@ def download(
             if failures == _ATTEMPTS:
                 raise _failure(url, error)
             time.sleep(0.1 * 2**failures)
-        try:
-            os.fsync(file.fileno())
-        except OSError as problem:
-            raise NotWritten(problem) from None
+        sync_file(file)
     if sha256 is None:
         return
     with open(path, "rb") as written:
@@ -210,12 +233,7 @@ def _append(
                 raise DownloadError(
                     f"{url} was changed: it is larger than {size:,} bytes. Ask its owner which one is right."
                 )
-            try:
-                rest = memoryview(block)
-                while rest:
-                    rest = rest[file.write(rest) :]
-            except OSError as problem:
-                raise NotWritten(problem) from None
+            write_whole(file, block)
             report(max(0, file.tell() - most))
             most = max(most, file.tell())
     return expected is None or file.tell() == expected

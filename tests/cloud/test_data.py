@@ -277,6 +277,11 @@ def test_a_table_larger_than_the_cache_is_read_part_by_part(
     limit = 5 * largest
     monkeypatch.setenv("KZOO_CACHE_SIZE", str(limit))
     copied, write = [], parts.RemotePart._write
+    opened, open_end = [], parts.RemotePart.open
+
+    def counted_open(self, mode="r", *options, **more):
+        opened.append(self.name)
+        return open_end(self, mode, *options, **more)
 
     def counted(self, folder):
         copied.append(self.name)
@@ -285,6 +290,7 @@ def test_a_table_larger_than_the_cache_is_read_part_by_part(
         write(self, folder)
 
     monkeypatch.setattr(parts.RemotePart, "_write", counted)
+    monkeypatch.setattr(parts.RemotePart, "open", counted_open)
     local = kzoo.load_data("people", target="churned")
     for address in ("s3://kzoo-test/people/", f"s3://kzoo-test/people/*/*{suffix}"):
         remote = kzoo.load_data(address, target="churned")
@@ -292,6 +298,8 @@ def test_a_table_larger_than_the_cache_is_read_part_by_part(
         assert any("'year'" in note for note in remote.notes)
         assert "larger than the download cache" in capsys.readouterr().err
         assert len(set(copied)) == 12
+    if suffix == ".parquet":  # the numbers of rows are at the ends of the files
+        assert len(opened) == 24
     assert any("memory" in note for note in remote.notes) != in_memory
     passes = len(copied) / 24
     assert passes <= (1.5 if in_memory else 3.5), passes
@@ -307,6 +315,14 @@ def test_a_table_larger_than_the_cache_is_read_part_by_part(
         capsys.readouterr()
         assert main(["predict", "run", address, "--json"]) == 0
         assert len(json.loads(capsys.readouterr().out)["predictions"]) == 12 * ROWS
+
+
+def test_a_table_larger_than_the_cache_without_a_cache_to_write_to(s3, cache, monkeypatch):
+    monkeypatch.setenv("KZOO_CACHE_SIZE", str(5 * written_parts(s3, "people", ".csv")))
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / "cloud").write_bytes(b"")
+    with refuses("s3://kzoo-test/people/", "Cannot write to", "KZOO_CACHE"):
+        local_data("s3://kzoo-test/people/")
 
 
 def test_a_changed_part_of_a_table_larger_than_the_cache(s3, monkeypatch):

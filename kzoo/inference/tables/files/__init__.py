@@ -184,20 +184,20 @@ def _parts_in(folder: str | Path) -> tuple[Path, ...]:
     for name in islice(_files(folder), _MAX_FILES_CHECKED):
         if Path(name).suffix.lower() not in _PARTS:
             return ()
-    return tuple(Path(folder, name) for name in parts_among(_names_below(folder), _PARTS))
+    return tuple(Path(folder, name) for name in _parts_of_types(_names_below(folder), _PARTS))
 
 
-def parts_among(names: Iterable[str], suffixes: Collection[str] = ()) -> list[str]:
+def parts_among(names: Collection[str]) -> list[str]:
     """Return the sorted names of the files of a folder that are the parts of one table; none for other folders.
 
     Args:
         names: of all files below, relative, with slashes.
-        suffixes: that parts may have; empty for all types of which several files are one table.
     """
-    if not suffixes:
-        names = list(names)
-        folders = [key for key, module in _built_in_readers().items() if hasattr(module, "FOLDERS")]
-        return parts_among(names, _PARTS) or parts_among(names, folders)
+    folders = [key for key, module in _built_in_readers().items() if hasattr(module, "FOLDERS")]
+    return _parts_of_types(names, _PARTS) or _parts_of_types(names, folders)
+
+
+def _parts_of_types(names: Iterable[str], suffixes: Collection[str]) -> list[str]:
     parts = []
     for name in names:
         *folders, file = name.split("/")

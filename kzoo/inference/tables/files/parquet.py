@@ -133,9 +133,12 @@ class Pieces:
         return total
 
     def _count(self, file: Path) -> int:
-        """Return the number of rows of a file, of which only the end is read."""
-        with _pyarrow_errors(file.name), file.open("rb") as stream:
-            return arrow("pyarrow.parquet").read_metadata(stream).num_rows
+        """Return the number of rows of a file, of which only the end is read, once if it must be transferred for it."""
+        facts: dict[str, int] = getattr(file, "facts", {})
+        if "rows" not in facts:
+            with _pyarrow_errors(file.name), file.open("rb") as stream:
+                facts["rows"] = arrow("pyarrow.parquet").read_metadata(stream).num_rows
+        return facts["rows"]
 
     def __iter__(self) -> Iterator[Piece]:
         for index, file in enumerate(self.files):

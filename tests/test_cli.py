@@ -754,6 +754,10 @@ def test_debug_raises_the_error(call):
             "set warmup=0; Set warmup=0, or columns=.",
             "use --set warmup=0; Use --set warmup=0, or --column.",
         ),
+        (
+            "kzoo check fnn --set seed=1 'units=8 9' folds=5 lists all; check=False trains.",
+            "kzoo check fnn --set seed=1 'units=8 9' folds=5 lists all; --no-check trains.",
+        ),
         ("columns={'my price': {'decimal': ','}}", "--column 'my price=number:decimal=,'"),
         (
             "metrics=('a', 'b') and x.seed=3, mytarget=, f=2",

@@ -14,13 +14,14 @@ from kzoo.zoo.registry.arguments import ARGUMENTS, SYNONYMS
 
 _QUOTED = r"'[^']*'|\"[^\"]*\""
 _PAIR = r"[a-z]\w*=[-+\w.]*\w"
-# What users wrote stays as it is: quoted texts and paths. A bare word is a value in advice only ("Use units=8").
+# What users wrote stays as it is: quoted texts and paths; so do settings of a command. A bare word is a value in advice only ("Use units=8").
 _ARGUMENT = re.compile(
     rf"""columns=\{{(?P<column>{_QUOTED}):\ (?:(?P<kind>{_QUOTED})|\{{(?P<key>{_QUOTED}):\ (?P<sign>{_QUOTED})\}})\}}
     |(?P<verb>\b(?:[Uu]se|[Aa]dd|[Pp]ass)\ )(?P<pairs>{_PAIR}(?:,\ {_PAIR})+)
     |(?P<advice>(?<![\w-])(?:[Uu]se|[Aa]dd|[Pp]ass|[Ss]ay|[Ss]et)\ )?(?<![\w.@/\\-])(?P<name>[a-z]\w*)=
      (?P<value>{_QUOTED}|\([^()]*\)|\[[^\[\]]*\]|-?\d+(?:\.\d+)?(?:e-?\d+)?|True|False|None|(?(advice)[-+\w.]*\w|)|)
      (?![.:]?[\w/\\{{])
+    |--set(?:\ (?:{_QUOTED}|[a-z]\w*=[^\s'"]*[^\s'",;.]))+
     |(?<!\w)(?:{_QUOTED})""",
     re.VERBOSE,
 )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from importlib import import_module
 
 import numpy as np
@@ -178,6 +179,18 @@ def test_training_prints_a_few_warnings_and_the_command_for_the_rest(
     lines = lines_like(capsys.readouterr().err.splitlines(), "'well'", "403", "'sick'", "29")
     assert len(lines) == 2
     assert_mentions(lines[-1], "1", "kzoo check tabular_fnn --data leaky.csv --target state")
+
+
+def test_the_command_for_the_rest_of_the_warnings_runs(call, leaky, monkeypatch):
+    monkeypatch.setattr(import_module("kzoo.checks.runner"), "_SHOWN", 0)
+    monkeypatch.chdir(leaky.parent)
+    words = ["train", "tabular_fnn", "--data", leaky.name, "--target", "state", "--out", "run"]
+    err = call(*words, "--callbacks", "quick", "--set", "epochs=1", "units=8")[2]
+    command = re.search(r"listed by kzoo (.*)", err)[1]
+    assert command.endswith(" --set units=8 epochs=1 callbacks=quick")
+    code, out, err = call(*shlex.split(command))
+    assert (code, err) == (0, "")
+    assert_mentions(out, "'ward'", "leaky.csv")
 
 
 def test_no_check_on_the_command_line(call, leaky, tmp_path):

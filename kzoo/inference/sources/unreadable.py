@@ -31,7 +31,7 @@ class Unread:
 def broken_files_note(
     errors: Mapping[int, str], names: Sequence, noun: str, *, most: float, where: str = ""
 ) -> str:
-    """Return a note that names the files that were skipped; an empty string if there are none.
+    """Return a note that names the files that were skipped, with the reason of the first; empty if there are none.
 
     Args:
         errors: index in `names` -> why the file cannot be read.
@@ -58,4 +58,5 @@ def broken_files_note(
             f"Replace or remove them: at most {percent(most)} may be left out."
         )
     named = listed((str(names[index]) for index in sorted(errors)), _NAMED)
-    return f"Skipped {count:,} broken {noun}{'' if count == 1 else 's'}{f' in {where}' if where else ''}: {named}."
+    skipped = f"{count:,} broken {noun}{'' if count == 1 else 's'}{f' in {where}' if where else ''}"
+    return f"Skipped {skipped}: {named}. {'' if count == 1 else 'The first: '}{errors[first]}"

@@ -14,7 +14,8 @@ from kzoo.zoo.registry.arguments import ARGUMENTS, SYNONYMS
 
 _QUOTED = r"'[^']*'|\"[^\"]*\""
 _PAIR = r"[a-z]\w*=[-+\w.]*\w"
-# What users wrote stays as it is: quoted texts and paths; so do settings of a command. A bare word is a value in advice only ("Use units=8").
+# What users wrote stays as it is: quoted texts and paths. So do the settings of a command (--set). A bare word is a
+# value in advice only ("Use units=8").
 _ARGUMENT = re.compile(
     rf"""columns=\{{(?P<column>{_QUOTED}):\ (?:(?P<kind>{_QUOTED})|\{{(?P<key>{_QUOTED}):\ (?P<sign>{_QUOTED})\}})\}}
     |(?P<verb>\b(?:[Uu]se|[Aa]dd|[Pp]ass)\ )(?P<pairs>{_PAIR}(?:,\ {_PAIR})+)

@@ -22,6 +22,7 @@ from kzoo.problems.data_arguments import DEFAULTS, FLAGS, NAMES, OPTIONS, flag_n
 from kzoo.problems.kinds import kind as get_kind
 from kzoo.problems.tasks import problem
 from kzoo.utils.address import (
+    check_copies,
     local,
     local_data,
     local_model_or_data,
@@ -132,6 +133,7 @@ def copy_data(args: argparse.Namespace) -> None:
     for name in (*names, "preset") if args.command == "check" else names:
         if isinstance(getattr(args, name, None), str):
             setattr(args, name, local_data(getattr(args, name)))
+    check_copies(vars(args).values())
 
 
 def add_promise_options(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ entries of `_DATA_SCHEMES`.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import Any, TypeGuard
 from urllib.parse import SplitResult, quote, urlsplit
 
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import listed, shown
-from kzoo.utils.table_path import DATABASE
+from kzoo.utils.formatting import in_bytes, listed, shown
+from kzoo.utils.table_path import DATABASE, TablePath
 
 _HUB = "hub:"
 FOLDER = "folder"  # the scheme of a place without one
@@ -356,6 +356,31 @@ def local_data(word: object) -> Any:
     if not is_remote_address(word.removeprefix(DATABASE) if isinstance(word, str) else word):
         return word
     return import_module("kzoo.cloud.data_copies").local_copy(word)
+
+
+def check_copies(values: Iterable[object]) -> None:
+    """Check that copies of data and models at addresses are in the download cache together.
+
+    Args:
+        values: arguments of a function or command, in which addresses were replaced by their copies.
+
+    Raises:
+        KzooError: one of them made room for another.
+    """
+    copies = [
+        value
+        for words in values
+        for value in (words if isinstance(words, list | tuple) else [words])
+        if (isinstance(value, TablePath) and value.address is not None)
+        or (isinstance(value, HubPath) and value.sha256)  # otherwise it is written, or was not read
+    ]
+    if len(copies) < 2 or all(copy.exists() for copy in copies):
+        return
+    limit = import_module("kzoo.utils.download_cache").size_limit()
+    raise KzooError(
+        f"{listed(str(copy.address) for copy in copies)} are together larger than the download cache "
+        f"({in_bytes(limit)}). Set KZOO_CACHE_SIZE to more."
+    )
 
 
 def parse_remote_address(word: str) -> RemoteAddress:

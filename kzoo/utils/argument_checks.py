@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
 
 from kzoo.utils.address import (
+    check_copies,
     local,
     local_data,
     local_model_or_data,
@@ -279,6 +280,7 @@ def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
         )
         checked_options: Any = {name: _normalized(name, value) for name, value in options.items()}
         values = (*zip(names, checked_positional, strict=False), *checked_options.items())
+        check_copies(value for _, value in values)
         for name, value in values:
             argument_type = ARGUMENT_TYPES.get(name)
             if argument_type is not None and not argument_type.is_valid(value):

@@ -247,6 +247,21 @@ def test_data_larger_than_the_cache(s3, monkeypatch):
         local_data("s3://kzoo-test/x.bin")
 
 
+def test_data_that_are_larger_than_the_cache_together(s3, monkeypatch, capsys):
+    table("churn.csv")
+    for name in ("a.csv", "b.csv"):
+        s3.put_file("churn.csv", f"kzoo-test/{name}")
+    monkeypatch.setenv("KZOO_CACHE_SIZE", str(int(1.5 * Path("churn.csv").stat().st_size)))
+    a, b = "s3://kzoo-test/a.csv", "s3://kzoo-test/b.csv"
+    with refuses(a, b, "together", "KZOO_CACHE_SIZE"):
+        kzoo.load_data(a, target="churned", test=b)
+    words = ["train", "tabular_fnn", "--data", a, "--test", b, "--target", "churned"]
+    assert main(words) == 2
+    assert_mentions(capsys.readouterr().err, a, b, "together", "KZOO_CACHE_SIZE")
+    kzoo.load_data(a, target="churned")
+    kzoo.load_data(b, target="churned")  # one after the other
+
+
 def written_parts(s3, folder, suffix, count=12):
     """Write parts of a table of two partitions, here and to the bucket; return the size of the largest."""
     sizes = []

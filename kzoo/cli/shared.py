@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import redirect_stdout
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -133,7 +134,8 @@ def copy_data(args: argparse.Namespace) -> None:
     for name in (*names, "preset") if args.command == "check" else names:
         if isinstance(getattr(args, name, None), str):
             setattr(args, name, local_data(getattr(args, name)))
-    check_copies(vars(args).values())
+    words = vars(args).values()
+    check_copies(chain.from_iterable(w if isinstance(w, list) else [w] for w in words))
 
 
 def add_promise_options(parser: argparse.ArgumentParser) -> None:

@@ -122,10 +122,7 @@ def stand_in(path: str) -> str:
         with open(path, "wb"):
             return path
     except OSError as error:
-        raise KzooError(
-            f"Cannot write to {os.path.dirname(path)!r}: {error.strerror or error}. Free some space, or set KZOO_CACHE "
-            "to another folder."
-        ) from None
+        raise download_cache.not_written(os.path.dirname(path), error) from None
 
 
 def parts_of(

@@ -35,6 +35,7 @@ from kzoo.cloud.copies import (
 )
 from kzoo.cloud.storage import checked_name, storage_of
 from kzoo.utils.address import HubPath, hub_path
+from kzoo.utils.download_cache import not_written
 from kzoo.utils.downloads import NotWritten, Progress
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, cache_folder, described, read_json, write_json
@@ -108,7 +109,7 @@ class Target:
             self.home.mkdir(parents=True, exist_ok=True)
             self._store()
         except OSError as error:
-            raise self._not_written(error) from None
+            raise not_written(self.home, error) from None
         with ExitStack() as stack:
             try:
                 stack.enter_context(locked(self.home / ".lock", wait=False))
@@ -188,14 +189,8 @@ class Target:
                 self._fetch(checked_name(name, self.word), facts)
         except (NotWritten, OSError) as problem:
             error = problem.error if isinstance(problem, NotWritten) else problem
-            raise self._not_written(error) from None
+            raise not_written(self.home, error) from None
         self._store(token=self.token, state=state["state"])
-
-    def _not_written(self, error: OSError) -> KzooError:
-        return KzooError(
-            f"Cannot write to {str(self.home)!r}: {error.strerror or error}. Free some space, or set KZOO_CACHE to "
-            "another folder."
-        )
 
     def _fetch(self, name: str, facts: JsonObject) -> None:
         target = self.folder / name

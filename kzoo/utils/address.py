@@ -369,8 +369,7 @@ def check_copies(values: Iterable[object]) -> None:
     """
     copies = [
         value
-        for words in values
-        for value in (words if isinstance(words, list | tuple) else [words])
+        for value in values
         if (isinstance(value, TablePath) and value.address is not None)
         or (isinstance(value, HubPath) and value.sha256)  # otherwise it is written, or was not read
     ]

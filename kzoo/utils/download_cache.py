@@ -82,11 +82,16 @@ def add(sha256: str, size: int, write: Callable[[Path], object]) -> Path:
         error = problem.error if isinstance(problem, NotWritten) else problem
         if error.errno in FULL:  # what is kept for the next attempt would keep the disk full
             shutil.rmtree(partial, ignore_errors=True)
-        raise KzooError(
-            f"Cannot write to {str(folder)!r}: {error.strerror or error}. Free some space, or set KZOO_CACHE to "
-            "another folder."
-        ) from None
+        raise not_written(folder, error) from None
     return folder / sha256
+
+
+def not_written(folder: str | os.PathLike[str], error: OSError) -> KzooError:
+    """Return the error for a folder of the cache that cannot be written."""
+    return KzooError(
+        f"Cannot write to {os.fspath(folder)!r}: {error.strerror or error}. Free some space, or set KZOO_CACHE to "
+        "another folder."
+    )
 
 
 def check_room(size: int, what: str) -> None:
